@@ -1,0 +1,18 @@
+"""Contracts: the promised shape of tables, events and sources (YAML here, typed by `model`, read by `loader`)."""
+
+from expectations.contracts.loader import ContractError, events, sources, table, tables
+from expectations.contracts.model import Column, EventContract, FieldContract, PiiClass, SourceContract, TableContract
+
+__all__ = [
+    "Column",
+    "ContractError",
+    "EventContract",
+    "FieldContract",
+    "PiiClass",
+    "SourceContract",
+    "TableContract",
+    "events",
+    "sources",
+    "table",
+    "tables",
+]

@@ -1,0 +1,53 @@
+"""`c360 lake …`: the Delta tables and the Spark jars."""
+
+import click
+
+from jobs.core.catalog import TABLES
+from jobs.core.command import HintingGroup, pass_context
+from jobs.core.context import Context
+
+
+@click.group(cls=HintingGroup)
+def group() -> None:
+    """Delta tables and the Spark jars.
+
+    \b
+    Examples:
+      c360 lake tables          every table: rows, version, path
+      c360 lake fetch-jars      bring the Spark jars into C360_HOME/jars, checked
+    """
+
+
+@group.command()
+@pass_context
+def init(context: Context) -> None:
+    """Create every declared table that is missing, empty. Safe to repeat."""
+    from jobs.lake.delta import ensure_all
+
+    created = ensure_all(context.settings)
+    click.echo(f"{len(created)} tables created, {len(TABLES) - len(created)} were there")
+
+
+@group.command()
+@pass_context
+def tables(context: Context) -> None:
+    """List the tables with their rows and Delta version."""
+    from jobs.lake.delta import version
+    from jobs.lake.duck import lake_connection
+
+    connection = lake_connection(context.settings)
+    for name, table in TABLES.items():
+        if not (table.path(context.settings) / "_delta_log").exists():
+            click.echo(f"{name:24} not created yet")
+            continue
+        rows = connection.execute(f"select count(*) from {name}").fetchall()[0][0]
+        click.echo(f"{name:24} {rows:>12,} rows  version {version(context.settings, name):>4}  lake/{table.folder}")
+
+
+@group.command("fetch-jars")
+@pass_context
+def fetch_jars(context: Context) -> None:
+    """Bring the Spark jars into C360_HOME/jars and check their sha256 sums. The only command that needs a network."""
+    from jobs.lake.jars import fetch
+
+    click.echo(f"{len(fetch(context.settings))} jars verified in {context.settings.home / 'jars'}")

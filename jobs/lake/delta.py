@@ -1,0 +1,85 @@
+"""Reads and writes lake tables by catalog name through delta-rs, for data that fits one machine. Spark has `frames`.
+
+Idempotence: an append may carry (app_id, version); delta-rs does not skip a repeated transaction by itself, so it is
+checked here first, per table.
+"""
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+from jobs.core.catalog import TABLES, lake_table
+from jobs.core.errors import RetryableError
+from jobs.core.settings import Settings
+from jobs.lake.schema import arrow_schema, conform
+
+# No change data feed, deletion vectors or column mapping: Spark, DuckDB and delta-rs must read the same rows.
+# Statistics on no columns of tables with raw PII, or the log would keep what a DELETE removes from the data.
+PROPERTIES = {"delta.logRetentionDuration": "interval 7 days", "delta.checkpointInterval": "20"}
+NO_STATISTICS = {"delta.dataSkippingNumIndexedCols": "0"}
+
+
+def ensure_table(settings: Settings, name: str) -> DeltaTable:
+    """Opens the table, creating it empty from its contract when it does not exist."""
+    declared = lake_table(name)
+    path = declared.path(settings)
+    if not DeltaTable.is_deltatable(str(path)):
+        path.mkdir(parents=True, exist_ok=True)
+        if declared.raw_pii:
+            path.chmod(0o700)
+        DeltaTable.create(
+            str(path),
+            schema=arrow_schema(declared.contract),
+            mode="ignore",
+            partition_by=list(declared.partition_by),
+            configuration=PROPERTIES | (NO_STATISTICS if declared.raw_pii else {}),
+        )
+    return DeltaTable(str(path))
+
+
+def ensure_all(settings: Settings) -> list[str]:
+    """Creates every declared table that is missing; returns the names created. The first dbt build needs them all."""
+    missing = [name for name in TABLES if not DeltaTable.is_deltatable(str(TABLES[name].path(settings)))]
+    for name in missing:
+        ensure_table(settings, name)
+    return missing
+
+
+def read(settings: Settings, name: str, columns: list[str] | None = None) -> pa.Table:
+    """The whole table (or the named columns) as Arrow; for small tables. Big ones are read through DuckDB or Spark."""
+    return ensure_table(settings, name).to_pyarrow_table(columns=columns)
+
+
+def version(settings: Settings, name: str) -> int:
+    """The current Delta version, as recorded in `ops_runs` to pin what a run has read."""
+    return int(ensure_table(settings, name).version())
+
+
+def append(settings: Settings, name: str, table: pa.Table, *, app_id: str | None = None, app_version: int = 0) -> bool:
+    """Appends rows; with `app_id`, only if (app_id, app_version) is not in the table yet. Returns whether it wrote.
+
+    Raises SchemaMismatchError, or RetryableError when another writer won and ours is not in.
+    """
+    target = ensure_table(settings, name)
+    data = conform(table, lake_table(name).contract)
+    if app_id is None:
+        write_deltalake(target, data, mode="append")
+        return True
+    seen = target.transaction_version(app_id)
+    if seen is not None and seen >= app_version:
+        return False
+    properties = CommitProperties(app_transactions=[Transaction(app_id, app_version)])
+    try:
+        write_deltalake(target, data, mode="append", commit_properties=properties)
+    except CommitFailedError as error:
+        seen = ensure_table(settings, name).transaction_version(app_id)
+        if seen is None or seen < app_version:
+            raise RetryableError(f"{name}: another writer committed first; run the command again") from error
+    return True
+
+
+def replace(settings: Settings, name: str, table: pa.Table, *, predicate: str | None = None) -> None:
+    """Swaps the whole table (or the rows matching `predicate`, e.g. one ML model) in one commit."""
+    target = ensure_table(settings, name)
+    data = conform(table, lake_table(name).contract)
+    write_deltalake(target, data, mode="overwrite", predicate=predicate)

@@ -1,0 +1,39 @@
+"""DuckDB connections that read the lake: the Delta extension from its wheel, UTC, a memory limit, a view per table."""
+
+from pathlib import Path
+
+import duckdb
+from duckdb_extensions import import_extension
+
+from jobs.core.catalog import TABLES
+from jobs.core.settings import Settings
+
+
+def connect(settings: Settings, database: Path | None = None, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """A connection with the Delta extension loaded; in memory unless `database` is given. The caller closes it."""
+    extensions = settings.home / "duckdb" / "extensions"
+    extensions.mkdir(parents=True, exist_ok=True)
+    temp = settings.home / "duckdb" / "tmp"
+    options: dict[str, str | bool | int | float | list[str]] = {
+        "extension_directory": str(extensions),
+        "temp_directory": str(temp),
+        "memory_limit": settings.duckdb_memory,
+        "threads": settings.duckdb_threads,
+        "autoinstall_known_extensions": False,
+    }
+    connection = duckdb.connect(str(database or ":memory:"), read_only=read_only, config=options)
+    connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set enable_progress_bar = false")
+    import_extension("delta", con=connection)
+    connection.execute("load delta")
+    return connection
+
+
+def lake_connection(settings: Settings, tables: tuple[str, ...] = ()) -> duckdb.DuckDBPyConnection:
+    """An in-memory connection with one view per existing lake table (all of them, or those named)."""
+    connection = connect(settings)
+    for name in tables or tuple(TABLES):
+        path = TABLES[name].path(settings)
+        if (path / "_delta_log").exists():
+            connection.execute(f"create view {name} as select * from delta_scan('{path}')")
+    return connection

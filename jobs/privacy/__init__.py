@@ -1,0 +1,1 @@
+"""The vault of raw identifiers, the keys of the tokens, consent rules and the audit of reads."""

@@ -1,0 +1,1 @@
+"""Segment definitions and the compiler that turns them into dbt models."""

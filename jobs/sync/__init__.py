@@ -1,0 +1,1 @@
+"""Reverse ETL: plan what changed, deliver it, record what the destination acknowledged."""

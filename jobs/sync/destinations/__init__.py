@@ -1,0 +1,1 @@
+"""One file per destination, each a class with the interface of `base`."""

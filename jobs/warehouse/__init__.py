@@ -1,0 +1,1 @@
+"""The warehouse: dbt builds under the writer lock, publish by atomic swap, read-only connections."""
