@@ -1,0 +1,124 @@
+"""Typed headers of the YAML definitions that people write: syncs and segments. DAG files may read them, so this stays light."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from jobs.core.errors import PermanentError
+
+SYNC_FOLDER = Path("jobs") / "sync" / "syncs"
+SEGMENT_FOLDER = Path("dbt_project") / "definitions" / "segments"
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class DefinitionError(PermanentError):
+    """A definition file is malformed; the message names the file, the field and what was expected."""
+
+
+class Definition(BaseModel):
+    """Base of all definitions: immutable, and an unknown key is an error rather than a silent typo."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name
+    description: str = Field(min_length=20, description="What it is, who uses it and why")
+    owner: str = Field(default="c360", description="Who answers for it")
+
+
+class Guard(BaseModel):
+    """When a plan is too strange to be delivered. Shares are of the rows acknowledged before."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_rows: int = Field(default=1, ge=0, description="Fewest desired rows")
+    max_removal_share: Share = Field(
+        default=0.2, description="Largest share of acknowledged rows that one run may remove"
+    )
+    max_change_share: Share = Field(
+        default=1.0, description="Largest share of acknowledged rows that one run may update"
+    )
+
+
+class SyncHeader(Definition):
+    """One sync: which relation of the warehouse goes to which destination, on what occasion, under which guard.
+
+    `columns` maps the field name at the destination to the column of `relation`, in the order they are sent.
+    `options` belongs to the destination and is judged by it.
+    """
+
+    destination: Name
+    relation: str = Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", description="schema.table in the warehouse")
+    segment: Name | None = Field(
+        default=None, description="Segment whose members are sent; None when the relation decides"
+    )
+    asset: Literal["profiles", "segments", "recommendations"] | None = Field(
+        default=None, description="Runs when it is published"
+    )
+    schedule: str | None = Field(default=None, description="Cron expression (UTC), when no asset sets it off")
+    key: Name = Field(description="Column of the relation that identifies a row")
+    columns: dict[str, Name] = Field(min_length=1)
+    guard: Guard = Guard()
+    first_run: Literal["hold", "deliver"] = "hold"
+    purpose: Literal["marketing", "profiling", "sharing", "analytics"] = "marketing"
+    options: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _has_an_occasion(self) -> "SyncHeader":
+        if (self.asset is None) == (self.schedule is None):
+            raise ValueError("exactly one of asset and schedule must be set")
+        return self
+
+
+class SegmentHeader(Definition):
+    """One segment. `rule` is kept as written; `jobs.segments.rules` gives it its types."""
+
+    rule: dict[str, Any] = Field(min_length=1)
+
+
+Defined = TypeVar("Defined", bound=Definition)
+
+
+def load_syncs(project_root: Path) -> dict[str, SyncHeader]:
+    """All syncs by name, sorted. Raises DefinitionError."""
+    return _load_folder(project_root / SYNC_FOLDER, SyncHeader)
+
+
+def load_segments(project_root: Path) -> dict[str, SegmentHeader]:
+    """All segments by name, sorted. Raises DefinitionError."""
+    return _load_folder(project_root / SEGMENT_FOLDER, SegmentHeader)
+
+
+def _load_folder(folder: Path, shape: type[Defined]) -> dict[str, Defined]:
+    found = (_load_file(path, shape) for path in sorted(folder.glob("*.yml")))
+    return {item.name: item for item in found}
+
+
+def _load_file(path: Path, shape: type[Defined]) -> Defined:
+    label = f"{path.parent.name}/{path.name}"
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DefinitionError(f"{label} is not readable YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, Mapping):
+        raise DefinitionError(f"{label}: expected a mapping with name, description, …; found {type(content).__name__}")
+    try:
+        item = shape.model_validate(content)
+    except ValidationError as error:
+        raise DefinitionError(f"{label}: {validation_message(error)}") from error
+    if item.name != path.stem:
+        raise DefinitionError(
+            f"{label}: name is {item.name!r}, expected the file's name {path.stem!r}; rename one of them"
+        )
+    return item
+
+
+def validation_message(error: ValidationError) -> str:
+    """Every problem of a pydantic error in one line, each with the place it stands at."""
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+    )
