@@ -50,7 +50,7 @@ def _declare(*tables: LakeTable) -> dict[str, LakeTable]:
 
 TABLES = _declare(
     LakeTable("bronze_messages", Layer.BRONZE, "bronze/messages", ("landed_date",), raw_pii=True),
-    LakeTable("silver_events", Layer.SILVER, "silver/events", ("event_date",)),
+    LakeTable("silver_events", Layer.SILVER, "silver/events"),
     LakeTable("silver_identifiers", Layer.SILVER, "silver/identifiers"),
     LakeTable("silver_records", Layer.SILVER, "silver/records", ("object",)),
     LakeTable("consents", Layer.SILVER, "silver/consents"),

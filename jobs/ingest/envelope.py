@@ -1,0 +1,64 @@
+"""Parses event messages: the Segment envelope, traits, consent and page context. Frame in, frame out, nothing filtered.
+
+In: rows of bronze_messages of event sources. Out: the same rows plus typed envelope columns, still unjudged.
+Each `from_json` is wrapped as `inline(array(from_json(...)))`: without that barrier Spark parses a row once per use.
+"""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+ENVELOPE = (
+    "messageId string, type string, event string, userId string, anonymousId string, loyaltyId string, "
+    "timestamp string, originalTimestamp string, receivedAt string, context string, properties string, traits string"
+)
+CONTEXT = (
+    "page struct<path:string,title:string,url:string,referrer:string>, campaign map<string,string>, locale string, "
+    "consent string, traits struct<email:string,phone:string>"
+)
+CONSENT = "categoryPreferences map<string,string>"
+TIMESTAMP = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$"
+SUSPECT_AHEAD_SECONDS = 300
+SUSPECT_BEHIND_SECONDS = 90 * 86_400
+
+
+def exploded_json(frame: DataFrame, text: str, schema: str, prefix: str) -> DataFrame:
+    """Adds the fields of a JSON text column as columns `<prefix><field>`; NULLs where the text does not parse."""
+    parsed = frame.select("*", F.inline(F.array(F.from_json(F.coalesce(F.col(text), F.lit("{}")), schema))))
+    added = [name for name in parsed.columns if name not in frame.columns]
+    return parsed.withColumnsRenamed({name: prefix + name for name in added})
+
+
+def parse_time(text: Column) -> Column:
+    """ISO 8601 with date and time → UTC timestamp, zone-less read as UTC; NULL for anything else (also bare years)."""
+    return F.when(text.rlike(TIMESTAMP), F.try_to_timestamp(text))
+
+
+def with_envelope(frame: DataFrame, trusted_sources: tuple[str, ...]) -> DataFrame:
+    """Adds event_id, type, name, times, identifiers and the texts of properties, traits, context and consent.
+
+    `trusted_sources` carry their own receipt time (historical imports); it never lies after ours.
+    """
+    parsed = exploded_json(frame, "payload", ENVELOPE, "m_")
+    parsed = exploded_json(parsed, "m_context", CONTEXT, "c_")
+    parsed = exploded_json(parsed, "c_consent", CONSENT, "consent_")
+    claimed = F.when(F.col("source").isin(*trusted_sources), parse_time(F.col("m_receivedAt")))
+    parsed = parsed.withColumns(
+        {
+            "occurred_at": parse_time(F.coalesce("m_timestamp", "m_originalTimestamp")),
+            "received_at": F.least(F.coalesce(claimed, F.col("received_at")), F.col("received_at")),
+            "name": F.when(F.col("m_type") == "track", F.col("m_event")).otherwise(F.col("m_type")),
+        }
+    )
+    behind = F.unix_timestamp("received_at") - F.unix_timestamp("occurred_at")
+    return parsed.withColumns(
+        {
+            "effective_at": F.least("occurred_at", "received_at"),
+            "is_time_suspect": F.coalesce(
+                (behind < -SUSPECT_AHEAD_SECONDS) | (behind > SUSPECT_BEHIND_SECONDS), F.lit(value=False)
+            ),
+            "body": F.when(F.col("m_type") == "identify", F.col("m_traits")).otherwise(F.col("m_properties")),
+            "context": F.to_json(
+                F.struct(F.col("c_page").alias("page"), F.col("c_campaign").alias("campaign"), F.col("c_locale").alias("locale"))
+            ),
+        }
+    )

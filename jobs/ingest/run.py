@@ -1,0 +1,65 @@
+"""One ingest run: seal what landed, bronze, silver, balance; both streams in one JVM."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fcntl import LOCK_EX, LOCK_NB, flock
+
+from jobs.core.context import Context
+from jobs.core.errors import ExitCode, PermanentError, RetryableError
+from jobs.core.settings import Settings
+from jobs.ingest.balance import record_balance
+from jobs.ingest.landing import seal_new_files
+from jobs.lake.delta import ensure_all
+from jobs.lake.runs import stage
+from jobs.privacy.keys import load_keys
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def ingest_lock(settings: Settings) -> Iterator[None]:
+    """One writer of the ingest tables at a time on this machine; the kernel frees the lock if the process dies."""
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (settings.home / "ingest.lock").open("w") as file:
+        try:
+            flock(file, LOCK_EX | LOCK_NB)
+        except OSError as error:
+            raise RetryableError("another `c360 ingest run` is at work in this home; wait for it to end") from error
+        yield
+
+
+def run_ingest(context: Context) -> ExitCode:
+    """Loads everything that landed. OK, or REFUSED_INPUT when some file was refused; raises when the balance is off."""
+    settings = context.settings
+    with ingest_lock(settings):
+        ensure_all(settings)
+        with stage(context, "ingest.seal") as seal:
+            landed = seal_new_files(context)
+            seal.rows_in = seal.rows_out = landed.messages
+            seal.details = {"files_loaded": landed.loaded, "files_rejected": landed.rejected}
+            seal.status = "refused_input" if landed.rejected else "ok"
+        _run_streams(context)
+        rows = record_balance(context)
+    wrong = [str(row["source"]) for row in rows if not row["is_balanced"]]
+    if wrong:
+        raise PermanentError(f"the balance is off for {', '.join(wrong)}; see `c360 ops balance`")
+    for refusal in landed.refusals:
+        log.warning("refused file %s", refusal)
+    return ExitCode.REFUSED_INPUT if landed.rejected else ExitCode.OK
+
+
+def _run_streams(context: Context) -> None:
+    from jobs.ingest.bronze import run_bronze
+    from jobs.ingest.silver import run_silver
+    from jobs.lake.session import open_session
+
+    key, _ = load_keys(context.settings)
+    with stage(context, "ingest.stream") as streams:
+        session = open_session(context.settings, "c360-ingest")
+        try:
+            streams.rows_in = run_bronze(session, context.settings)
+            log.info("bronze: %d messages", streams.rows_in)
+            streams.rows_out = run_silver(session, context.settings, key)
+        finally:
+            session.stop()

@@ -1,0 +1,208 @@
+"""Second stream: bronze_messages → silver tables, quarantine and the list of dropped messages, in one `foreachBatch`.
+
+Each table's append carries its own transaction id (stream : checkpoint : table, batch), so that a batch delivered again
+after a crash writes only what is missing.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from expectations import contracts
+from jobs.core.catalog import lake_table
+from jobs.core.settings import Settings
+from jobs.ingest import dedupe, events, records, tokenize
+from jobs.ingest.reasons import DropReason
+from jobs.lake.frames import append_once, read_frame
+from jobs.privacy import vault
+
+log = logging.getLogger(__name__)
+QUERY = "silver"
+
+
+@dataclass
+class Judged:
+    """One batch, judged: accepted events and records (unique), and everything that is not accepted, each once."""
+
+    accepted_events: DataFrame
+    accepted_records: DataFrame
+    identifiers: DataFrame
+    consents: DataFrame
+    quarantined: DataFrame
+    dropped: DataFrame
+
+
+class SilverBatch:
+    """Processes micro-batches; holds what does not change between them."""
+
+    def __init__(self, session: SparkSession, settings: Settings, key: bytes) -> None:
+        self.session = session
+        self.settings = settings
+        self.key = key
+        self.sources = contracts.sources()
+        self.events = contracts.events()
+
+    def __call__(self, batch: DataFrame, batch_id: int) -> None:
+        """Judges and writes one micro-batch; safe to repeat."""
+        checkpoint = checkpoint_id(self.settings)
+        app_id = f"{QUERY}:{checkpoint}"
+        mark = f"{checkpoint}:{batch_id}"
+        log.info("silver batch %d: judging", batch_id)
+        kept: list[DataFrame] = []
+        try:
+            judged = self._judge(batch, mark, kept)
+            self._keep_identifiers(judged)
+            for name, frame in _outputs(judged):
+                append_once(frame.withColumn("ingest_batch", F.lit(mark)), self.settings, name, app_id=app_id, version=batch_id)
+        finally:
+            for frame in kept:
+                frame.unpersist()
+        log.info("silver batch %d: written", batch_id)
+
+    def _judge(self, batch: DataFrame, mark: str, kept: list[DataFrame]) -> Judged:
+        record_sources = [s for s in self.sources.values() if s.kind == "records"]
+        event_rows = batch.where(~F.col("source").isin(*[s.name for s in record_sources]))
+        all_events = _keep(events.judge_events(event_rows, self.sources, self.events, self.key).select(*EVENT_COLUMNS), kept)
+        valid_events = all_events.where(F.size("errors") == 0)
+        repeated = _keep(self._repeated(valid_events, "silver_events", "event_id", mark), kept)
+        unique = valid_events.join(F.broadcast(repeated), "message_id", "left_anti")
+        accepted = unique.where(~events.is_suppressed())
+        parts = [self._judge_source(batch, source, mark, kept) for source in record_sources]
+        from_events = events.to_identifiers(unique)
+        stated = _keep(_latest_statement(events.to_consents(from_events)), kept)
+        return Judged(
+            accepted_events=accepted,
+            accepted_records=_union([p.accepted_records for p in parts]),
+            identifiers=_union([from_events.where(~events.is_suppressed()), *[p.identifiers for p in parts]]),
+            consents=_union([stated, *[p.consents for p in parts]]),
+            quarantined=_union([all_events.where(F.size("errors") > 0), *[p.quarantined for p in parts]]),
+            dropped=_union(
+                [
+                    _dropped(valid_events.join(F.broadcast(repeated), "message_id", "left_semi"), "duplicate", DropReason.REPEATED_EVENT_ID),
+                    _dropped(unique.where(events.is_suppressed()), "suppressed", DropReason.NO_ANALYTICS_CONSENT),
+                    *[p.dropped for p in parts],
+                ]
+            ),
+        )
+
+    def _judge_source(self, batch: DataFrame, source: contracts.SourceContract, mark: str, kept: list[DataFrame]) -> Judged:
+        rows = _keep(records.judge_records(batch.where(F.col("source") == source.name), source, self.key), kept)
+        valid = rows.where(F.size("errors") == 0)
+        repeated = _keep(self._repeated(valid, "silver_records", "record_id", mark), kept)
+        unique = valid.join(F.broadcast(repeated), "message_id", "left_anti")
+        identified = records.record_identifiers(unique, source)
+        return Judged(
+            accepted_events=unique,
+            accepted_records=unique,
+            identifiers=identified,
+            consents=records.record_consents(identified, source).withColumn("name", F.lit(source.object))
+            if source.consents
+            else identified.limit(0).withColumns({c: F.lit(None).cast("string") for c in ("purpose", "status", "name")}),
+            quarantined=rows.where(F.size("errors") > 0).withColumns({c: F.lit(None).cast("string") for c in ("type", "name")}),
+            dropped=_dropped(valid.join(F.broadcast(repeated), "message_id", "left_semi"), "duplicate", DropReason.REPEATED_RECORD),
+        )
+
+    def _repeated(self, valid: DataFrame, table: str, id_column: str, mark: str) -> DataFrame:
+        """message_ids of repeats; the table is read within 30 days around the batch, so that files are pruned."""
+        within = dedupe.repeated_in_batch(valid)
+        held = read_frame(self.session, self.settings, table)
+        if table == "silver_events":
+            bounds = valid.agg(F.min("event_date").alias("low"), F.max("event_date").alias("high")).first()
+            if bounds is None or bounds["low"] is None:
+                return within
+            days = dedupe.WINDOW_DAYS
+            low, high = F.date_sub(F.lit(bounds["low"]), days), F.date_add(F.lit(bounds["high"]), days)
+            held = held.where(F.col("event_date").between(low, high))
+        held = held.select("source", F.col(id_column).alias("event_id"), "ingest_batch")
+        return within.union(dedupe.repeated_in_table(valid, held, mark)).distinct()
+
+    def _keep_identifiers(self, judged: Judged) -> None:
+        """Stores token → value of every e-mail and phone that silver is about to refer to; before silver, not after."""
+        for kind in events.TOKENISED:
+            columns = [F.col(f"{kind}_token").alias("token"), tokenize.normalised(kind, F.col(kind)).alias("value")]
+            both = judged.accepted_events.select(*columns).union(judged.accepted_records.select(*columns))
+            pairs = both.where("token is not null").distinct().toArrow().to_pydict()
+            vault.store(self.settings, zip(pairs["token"], pairs["value"], strict=True))
+
+
+EVENT_COLUMNS = (
+    "message_id", "source", "is_simulated", "origin", "receive_position", "received_at", "payload", "errors",
+    "contract_version", "event_id", "type", "name", "occurred_at", "effective_at", "is_time_suspect", "user_id",
+    "anonymous_id", "loyalty_id", "email", "phone", "email_token", "phone_token", "consent", "context", "properties",
+    "event_date", "consent_categoryPreferences",
+)  # fmt: skip
+
+
+def _keep(frame: DataFrame, kept: list[DataFrame]) -> DataFrame:
+    kept.append(frame.persist(StorageLevel.MEMORY_AND_DISK))
+    return frame
+
+
+def _union(frames: list[DataFrame]) -> DataFrame:
+    return reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), frames)
+
+
+def _latest_statement(consents: DataFrame) -> DataFrame:
+    """The last statement of a day per identifier, purpose and status: a page view a second is no news."""
+    key = ["source", "identifier_type", "identifier_value", "purpose", "status", "event_date"]
+    columns = ["event_id", "is_simulated", "effective_at", "received_at", "receive_position", "name"]
+    last = F.max_by(F.struct(*columns), F.struct("effective_at", "receive_position")).alias("last")
+    return consents.groupBy(*key).agg(last).select(*key, "last.*")
+
+
+def _dropped(frame: DataFrame, outcome: str, reason: DropReason) -> DataFrame:
+    return frame.select("message_id", "source", "event_id", "received_at").withColumns(
+        {"outcome": F.lit(outcome), "reason": F.lit(reason.value), "received_date": F.to_date("received_at")}
+    )
+
+
+def _outputs(judged: Judged) -> Iterator[tuple[str, DataFrame]]:
+    """(table, frame) in the order of writing."""
+    yield "silver_events", judged.accepted_events
+    yield "silver_records", judged.accepted_records
+    yield "silver_identifiers", judged.identifiers
+    consent_id = F.sha2(F.concat_ws("\x1f", "source", "event_id", "identifier_type", "identifier_value", "purpose"), 256)
+    yield "consents", judged.consents.withColumn("consent_id", consent_id)
+    codes = F.array_distinct(F.transform("errors", lambda error: F.split(error, ":")[0]))
+    yield (
+        "quarantine_messages",
+        judged.quarantined.withColumns(
+            {
+                "reason_codes": codes,
+                "reason_details": F.col("errors"),
+                "replay_state": F.lit("pending"),
+                "quarantined_date": F.to_date("received_at"),
+            }
+        ),
+    )
+    yield "ops_dropped_messages", judged.dropped
+
+
+def checkpoint_id(settings: Settings) -> str:
+    """The checkpoint's own uuid: a new checkpoint starts its batch ids at 0 and must not look like the old one."""
+    metadata = settings.checkpoints / QUERY / "metadata"
+    return str(json.loads(metadata.read_text(encoding="utf-8"))["id"])
+
+
+def run_silver(session: SparkSession, settings: Settings, key: bytes) -> int:
+    """Processes all of bronze that is not processed yet, then stops; returns the rows read by this run."""
+    stream = (
+        session.readStream.format("delta")
+        .option("maxBytesPerTrigger", settings.spark_max_file_bytes)
+        .load(str(lake_table("bronze_messages").path(settings)))
+    )
+    query = (
+        stream.writeStream.queryName(QUERY)
+        .foreachBatch(SilverBatch(session, settings, key))
+        .option("checkpointLocation", str(settings.checkpoints / QUERY))
+        .trigger(availableNow=True)
+        .start()
+    )
+    query.awaitTermination()
+    return sum(int(progress["numInputRows"]) for progress in query.recentProgress)

@@ -1,0 +1,88 @@
+"""The vault: token → raw value, AES-GCM encrypted with a key outside the lake. Every read is audited before it is answered."""
+
+import json
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from jobs.core.context import Context
+from jobs.core.errors import PermanentError
+from jobs.core.settings import Settings
+from jobs.privacy.keys import load_keys
+
+NONCE_BYTES = 12
+_CREATE = "create table if not exists identifiers (token text primary key, nonce blob not null, ciphertext blob not null)"
+
+
+def _folder(settings: Settings) -> Path:
+    folder = settings.home / "vault"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
+
+
+@contextmanager
+def _open(settings: Settings) -> Iterator[sqlite3.Connection]:
+    path = _folder(settings) / "identifiers.db"
+    fresh = not path.exists()
+    connection = sqlite3.connect(path)
+    if fresh:
+        path.chmod(0o600)
+    try:
+        connection.execute(_CREATE)
+        with connection:
+            yield connection
+    finally:
+        connection.close()
+
+
+def store(settings: Settings, pairs: Iterable[tuple[str, str]]) -> int:
+    """Keeps (token, normalised value) pairs that are not there yet; returns how many were new. Repeating is harmless."""
+    _, key = load_keys(settings)
+    cipher = AESGCM(key)
+    with _open(settings) as connection:
+        before = connection.total_changes
+        for token, value in pairs:
+            nonce = secrets.token_bytes(NONCE_BYTES)
+            # The token is bound to the ciphertext, so that rows cannot be swapped.
+            sealed = cipher.encrypt(nonce, value.encode(), token.encode())
+            connection.execute("insert or ignore into identifiers values (?, ?, ?)", (token, nonce, sealed))
+        return connection.total_changes - before
+
+
+def reveal(context: Context, tokens: Iterable[str], *, purpose: str) -> dict[str, str]:
+    """Raw values of the known tokens. Writes who, why and how many to the audit first; without audit, no answer.
+
+    Raises PermanentError when a stored value does not belong to its token or the key does not fit.
+    """
+    wanted = list(dict.fromkeys(tokens))
+    _, key = load_keys(context.settings)
+    _audit(context, purpose, len(wanted))
+    cipher = AESGCM(key)
+    found: dict[str, str] = {}
+    with _open(context.settings) as connection:
+        for token in wanted:
+            row = connection.execute("select nonce, ciphertext from identifiers where token = ?", (token,)).fetchone()
+            if row is None:
+                continue
+            try:
+                found[token] = cipher.decrypt(row[0], row[1], token.encode()).decode()
+            except InvalidTag as error:
+                raise PermanentError("a vault entry does not fit its token or key; restore vault and keys together") from error
+    return found
+
+
+def _audit(context: Context, purpose: str, count: int) -> None:
+    entry = {"at": context.clock.now().isoformat(), "run_id": context.run_id, "purpose": purpose, "tokens": count}
+    path = _folder(context.settings) / "audit.jsonl"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+        file.write(json.dumps(entry, sort_keys=True) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
