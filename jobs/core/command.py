@@ -25,5 +25,6 @@ class HintingGroup(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             if args and self.get_command(ctx, args[0]) is None:
-                error.message = f"No such command '{args[0]}'." + hint(args[0], self.list_commands(ctx))
+                message = f"No such command '{args[0]}'." + hint(args[0], self.list_commands(ctx))
+                raise click.UsageError(message, ctx=ctx) from error
             raise

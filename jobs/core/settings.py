@@ -45,9 +45,13 @@ class Settings(BaseModel):
         default=Path(".c360"), validate_default=True, description="Folder that holds everything a run makes"
     )
     now: datetime | None = Field(default=None, description="Fixed clock, ISO 8601 with zone; unset means wall clock")
-    run_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.:+-]{1,200}$", description="Id of the run, set by the DAGs")
+    run_id: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9_.:+-]{1,200}$", description="Id of the run, set by the DAGs"
+    )
     seed: int = Field(default=20180102, description="Seed of everything random; printed by whoever uses it")
-    sample_households: int | None = Field(default=None, ge=1, description="Take only this many households of the sample")
+    sample_households: int | None = Field(
+        default=None, ge=1, description="Take only this many households of the sample"
+    )
     spark_master: str = Field(default="local[2]", description="Spark master URL")
     spark_driver_memory: str = Field(default="3g", pattern=r"^\d+[gm]$", description="Heap of the Spark driver")
     shuffle_partitions: int = Field(default=2, ge=1, description="Spark shuffle partitions; cores on one machine")

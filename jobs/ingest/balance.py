@@ -64,12 +64,12 @@ def _committed_version(settings: Settings) -> int | None:
 def compute_balance(context: Context) -> list[dict[str, object]]:
     """One row per source, in the shape of ops_balance."""
     connection = lake_connection(context.settings)
-    rows = connection.execute(BALANCE_SQL).to_arrow_table().to_pylist()
+    rows: list[dict[str, object]] = connection.execute(BALANCE_SQL).to_arrow_table().to_pylist()
     waiting = in_flight(context.settings)
     for row in rows:
-        row["in_flight"] = waiting.get(row["source"], 0)
+        row["in_flight"] = waiting.get(str(row["source"]), 0)
         parts = ("accepted", "duplicate", "quarantined", "suppressed", "in_flight")
-        row["is_balanced"] = row["received"] == sum(row[part] for part in parts)
+        row["is_balanced"] = row["received"] == sum(int(str(row[part])) for part in parts)
         row |= {"run_id": context.run_id, "recorded_at": context.clock.now()}
     return rows
 
@@ -78,5 +78,9 @@ def record_balance(context: Context) -> list[dict[str, object]]:
     """Computes the balance and keeps it in ops_balance."""
     rows = compute_balance(context)
     if rows:
-        append(context.settings, "ops_balance", pa.Table.from_pylist(rows, schema=arrow_schema(lake_table("ops_balance").contract)))
+        append(
+            context.settings,
+            "ops_balance",
+            pa.Table.from_pylist(rows, schema=arrow_schema(lake_table("ops_balance").contract)),
+        )
     return rows

@@ -31,6 +31,7 @@ def to_bronze(sealed: DataFrame) -> DataFrame:
 
 def run_bronze(session: SparkSession, settings: Settings) -> int:
     """Loads every sealed file not loaded yet, then stops; returns the rows read by this run."""
+    sealed_folder(settings).mkdir(mode=0o700, parents=True, exist_ok=True)
     stream = (
         session.readStream.schema(SEALED_SCHEMA)
         # The age limit of Spark's file source would silently skip old files; the manifest decides, not the age.

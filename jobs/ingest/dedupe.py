@@ -19,4 +19,8 @@ def repeated_in_batch(valid: DataFrame) -> DataFrame:
 def repeated_in_table(valid: DataFrame, held: DataFrame, batch: str) -> DataFrame:
     """message_ids whose (source, event_id) is in `held` (columns source, event_id, ingest_batch) from another batch."""
     others = held.where(F.col("ingest_batch") != batch).select("source", "event_id").distinct()
-    return valid.select("message_id", "source", "event_id").join(others, ["source", "event_id"], "left_semi").select("message_id")
+    return (
+        valid.select("message_id", "source", "event_id")
+        .join(others, ["source", "event_id"], "left_semi")
+        .select("message_id")
+    )

@@ -54,11 +54,15 @@ def with_envelope(frame: DataFrame, trusted_sources: tuple[str, ...]) -> DataFra
         {
             "effective_at": F.least("occurred_at", "received_at"),
             "is_time_suspect": F.coalesce(
-                (behind < -SUSPECT_AHEAD_SECONDS) | (behind > SUSPECT_BEHIND_SECONDS), F.lit(value=False)
+                (behind < -SUSPECT_AHEAD_SECONDS) | (behind > SUSPECT_BEHIND_SECONDS), F.lit(False)
             ),
             "body": F.when(F.col("m_type") == "identify", F.col("m_traits")).otherwise(F.col("m_properties")),
             "context": F.to_json(
-                F.struct(F.col("c_page").alias("page"), F.col("c_campaign").alias("campaign"), F.col("c_locale").alias("locale"))
+                F.struct(
+                    F.col("c_page").alias("page"),
+                    F.col("c_campaign").alias("campaign"),
+                    F.col("c_locale").alias("locale"),
+                )
             ),
         }
     )

@@ -62,7 +62,7 @@ def _silver_properties(events: dict[str, EventContract], key: bytes) -> Column:
 
 def is_suppressed() -> Column:
     """True when the message itself denies analytics: it is counted and not kept."""
-    return F.coalesce(F.col("consent_categoryPreferences")["Analytics"] == "false", F.lit(value=False))
+    return F.coalesce(F.col("consent_categoryPreferences")["Analytics"] == "false", F.lit(False))
 
 
 def to_identifiers(frame: DataFrame) -> DataFrame:
@@ -71,7 +71,10 @@ def to_identifiers(frame: DataFrame) -> DataFrame:
              "anonymous_id": "anonymous_id"}  # fmt: skip
     pairs = F.array(
         *[
-            F.when(F.length(F.trim(F.col(column))) > 0, F.struct(F.lit(kind).alias("identifier_type"), F.col(column).alias("identifier_value")))
+            F.when(
+                F.length(F.trim(F.col(column))) > 0,
+                F.struct(F.lit(kind).alias("identifier_type"), F.col(column).alias("identifier_value")),
+            )
             for column, kind in kinds.items()
         ]
     )
@@ -87,7 +90,9 @@ def to_consents(frame: DataFrame) -> DataFrame:
     stated = F.map_entries(F.col("consent_categoryPreferences"))
     rows = frame.select("*", F.explode(stated).alias("entry")).withColumns(
         {
-            "purpose": F.create_map(*[F.lit(x) for pair in _CONSENT_CATEGORIES.items() for x in pair])[F.col("entry.key")],
+            "purpose": F.create_map(*[F.lit(x) for pair in _CONSENT_CATEGORIES.items() for x in pair])[
+                F.col("entry.key")
+            ],
             "status": F.when(F.col("entry.value") == "true", "granted").when(F.col("entry.value") == "false", "denied"),
         }
     )

@@ -54,24 +54,45 @@ def sealed_folder(settings: Settings) -> Path:
     return settings.home / "sealed"
 
 
+@dataclass
+class Seen:
+    """What the manifest knows of earlier deliveries; grows with each file of this run."""
+
+    files: set[tuple[str, str, str]]
+    names: set[tuple[str, str]]
+    contents: set[tuple[str, str]]
+    last_number: int
+
+    @classmethod
+    def from_manifest(cls, settings: Settings) -> "Seen":
+        """Reads the manifest once."""
+        seen = cls(set(), set(), set(), 0)
+        columns = ["file_number", "source", "file_name", "sha256"]
+        for row in read(settings, "ops_landing_manifest", columns).to_pylist():
+            seen.add(row["source"], row["file_name"], row["sha256"], row["file_number"])
+        return seen
+
+    def add(self, source: str, name: str, digest: str, number: int) -> None:
+        """Remembers one delivery."""
+        self.files.add((source, name, digest))
+        self.names.add((source, name))
+        self.contents.add((source, digest))
+        self.last_number = max(self.last_number, number)
+
+
 def seal_new_files(context: Context) -> Landed:
     """Checks every file of `landing/<source>/` that the manifest does not know, seals the good, records all of them."""
     settings = context.settings
-    manifest = read(settings, "ops_landing_manifest", ["file_number", "source", "file_name", "sha256"]).to_pylist()
-    known = {(row["source"], row["file_name"], row["sha256"]) for row in manifest}
-    names = {(row["source"], row["file_name"]) for row in manifest}
-    contents = {(row["source"], row["sha256"]) for row in manifest}
-    number = max((row["file_number"] for row in manifest), default=0)
+    seen = Seen.from_manifest(settings)
     written: list[dict[str, object]] = []
     for source, path in _landing_files(settings):
         digest = hash_file(path) if path.is_file() and not path.is_symlink() else ""
-        if (source, path.name, digest) in known:
+        if (source, path.name, digest) in seen.files:
             continue
-        number += 1
-        row = _one_file(context, number, source, path, digest, names, contents)
+        number = seen.last_number + 1
+        row = _one_file(context, number, source, path, digest=digest, seen=seen)
         append(settings, "ops_landing_manifest", _manifest_table([row]), app_id="landing", app_version=number)
-        names.add((source, path.name))
-        contents.add((source, digest))
+        seen.add(source, path.name, digest, number)
         written.append(row)
     rejected = [row for row in written if row["status"] == "rejected"]
     return Landed(
@@ -91,10 +112,7 @@ def _landing_files(settings: Settings) -> Iterator[tuple[str, Path]]:
                 yield folder.name, path
 
 
-def _one_file(
-    context: Context, number: int, source: str, path: Path, digest: str,
-    names: set[tuple[str, str]], contents: set[tuple[str, str]],
-) -> dict[str, object]:  # fmt: skip
+def _one_file(context: Context, number: int, source: str, path: Path, *, digest: str, seen: Seen) -> dict[str, object]:
     row: dict[str, object] = {
         "file_number": number, "source": source, "file_name": path.name, "sha256": digest,
         "size_bytes": path.lstat().st_size, "row_count": 0, "status": "loaded", "reason": None, "details": None,
@@ -103,9 +121,11 @@ def _one_file(
     try:
         if source not in contracts.sources():
             raise RefusedFileError(FileReason.UNKNOWN_SOURCE, "no contract in expectations/contracts/sources")
-        if (source, path.name) in names:
-            raise RefusedFileError(FileReason.NAME_REUSED, "the name was delivered before with other content; use a new name")
-        if digest and (source, digest) in contents:
+        if (source, path.name) in seen.names:
+            raise RefusedFileError(
+                FileReason.NAME_REUSED, "the name was delivered before with other content; use a new name"
+            )
+        if digest and (source, digest) in seen.contents:
             raise RefusedFileError(FileReason.REPEATED_FILE, "the same bytes were delivered before under another name")
         contract = contracts.sources()[source]
         check_file(path, contract)

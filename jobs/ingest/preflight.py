@@ -56,7 +56,9 @@ def _check_whole(path: Path) -> bytes:
                 if len(head) < SNIFF_BYTES:
                     head += block[: SNIFF_BYTES - len(head)]
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise RefusedFileError(FileReason.TRUNCATED_GZIP, "the gzip stream is truncated or damaged; send it again") from error
+        raise RefusedFileError(
+            FileReason.TRUNCATED_GZIP, "the gzip stream is truncated or damaged; send it again"
+        ) from error
     except OSError as error:
         raise RefusedFileError(FileReason.UNREADABLE, f"cannot be read: {error.strerror}") from error
     return head
@@ -86,7 +88,9 @@ def _check_header(head: bytes, contract: SourceContract) -> None:
     if found == expected:
         return
     if sorted(found) == sorted(expected):
-        raise RefusedFileError(FileReason.COLUMNS_REORDERED, f"expected the columns in this order: {', '.join(expected)}")
+        raise RefusedFileError(
+            FileReason.COLUMNS_REORDERED, f"expected the columns in this order: {', '.join(expected)}"
+        )
     missing = [name for name in expected if name not in found]
     raise RefusedFileError(
         FileReason.HEADER_MISMATCH,
@@ -127,7 +131,9 @@ def _message(number: int, line: bytes, *, too_long: bool) -> Message:
 
 def _read_csv(file: BinaryIO, contract: SourceContract) -> Iterator[Message]:
     """Each row as a JSON object of strings; an empty cell is null. A row of another width keeps its cells as an array."""
-    text = io.TextIOWrapper(cast("io.BufferedIOBase", file), encoding="utf-8-sig", errors="backslashreplace", newline="")
+    text = io.TextIOWrapper(
+        cast("io.BufferedReader", file), encoding="utf-8-sig", errors="backslashreplace", newline=""
+    )
     names = list(contract.columns)
     csv.field_size_limit(LINE_LIMIT)
     reader = csv.reader(text)

@@ -1,7 +1,10 @@
 """Turns record messages (rows of CSV files) into versions of records. Frame in, frame out; the runner writes.
 
 In: bronze rows of record sources, payload a JSON object of strings. Nothing is filtered: `errors` says what is wrong.
+Every expression is a CASE over the source, so that one pass serves all record sources.
 """
+
+from collections.abc import Callable
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -13,51 +16,80 @@ from jobs.ingest.validate import field_errors
 
 TOKENISED = ("email", "phone")
 SEPARATOR = "\x1f"
+_TEXT_ARRAY = "array<string>"
+_PAIRS = "array<struct<identifier_type:string,identifier_value:string>>"
+_STATED = "array<struct<purpose:string,status:string>>"
 
 
-def judge_records(bronze: DataFrame, source: SourceContract, key: bytes) -> DataFrame:
-    """Bronze rows of one record source → the same rows with key, version id, tokens, properties text and `errors`."""
+def _by_source(sources: list[SourceContract], build: Callable[[SourceContract], Column], kind: str) -> Column:
+    """CASE source WHEN … : the column that `build` makes for each source; NULL of type `kind` for none."""
+    chosen = F.lit(None).cast(kind)
+    for source in sources:
+        chosen = F.when(F.col("source") == source.name, build(source).cast(kind)).otherwise(chosen)
+    return chosen
+
+
+def _cell(name: str) -> Column:
+    return F.col("cells")[name]
+
+
+def _raw(kind: str) -> Callable[[SourceContract], Column]:
+    return lambda source: _cell(source.identifiers[kind])
+
+
+def _time(source: SourceContract) -> Column:
+    return F.try_to_timestamp(_cell(source.valid_from)) if source.valid_from else F.col("received_at")
+
+
+def judge_records(bronze: DataFrame, sources: list[SourceContract], key: bytes) -> DataFrame:
+    """Bronze rows of record sources → the same rows with key, version id, tokens, properties text and `errors`."""
     parsed = bronze.withColumn("cells", F.from_json("payload", "map<string,string>"))
-    cell = {name: F.col("cells")[name] for name in source.columns}
-    valid_from = F.try_to_timestamp(cell[source.valid_from]) if source.valid_from else F.col("received_at")
-    record_key = F.concat_ws("|", *[cell[name] for name in source.key])
-    properties = F.to_json(F.struct(*_kept(source, cell, key)), {"ignoreNullFields": "false"})
-    version = F.sha2(
-        F.concat_ws(SEPARATOR, F.col("source"), record_key, valid_from.cast("string"), F.col("payload")), 256
-    )
-    return parsed.withColumns(
+    raw = {kind: _by_source([s for s in sources if kind in s.identifiers], _raw(kind), "string") for kind in TOKENISED}
+    keyed = parsed.withColumns(
         {
-            "record_key": record_key,
-            "valid_from": valid_from,
-            "effective_at": valid_from,
-            "properties": properties,
+            "record_key": _by_source(sources, lambda s: F.concat_ws("|", *[_cell(name) for name in s.key]), "string"),
+            "valid_from": _by_source(sources, _time, "timestamp"),
+            "object": _by_source(sources, lambda s: F.lit(s.object), "string"),
+            "contract_version": _by_source(sources, lambda s: F.lit(s.version), "long"),
+            "properties": _by_source(sources, lambda s: _silver_text(s, key), "string"),
+            "errors": _by_source(sources, _errors, _TEXT_ARRAY),
+            "is_simulated": F.col("source").startswith("sim_"),
+        }
+        | raw
+    )
+    # A version is its content at its time: the same row again in the same delivery is a repeat, tomorrow's is news.
+    version = F.sha2(F.concat_ws(SEPARATOR, "source", "record_key", F.col("valid_from").cast("string"), "payload"), 256)
+    return keyed.withColumns(
+        {
             "record_id": version,
             "event_id": version,
-            "object": F.lit(source.object),
-            "contract_version": F.lit(source.version).cast("long"),
-            "event_date": F.to_date(valid_from),
-            "is_simulated": F.lit(source.is_simulated),
-            "errors": _errors(source, cell),
+            "effective_at": F.col("valid_from"),
+            "event_date": F.to_date("valid_from"),
+            "type": F.lit(None).cast("string"),
+            "name": F.col("object"),
+            "email_token": tokenize.token("email", F.col("email"), key),
+            "phone_token": tokenize.token("phone", F.col("phone"), key),
+            "pairs": _by_source(sources, lambda s: _identifier_pairs(s, key), _PAIRS),
+            "stated": _by_source(sources, _stated_consents, _STATED),
         }
-        | {kind: cell.get(source.identifiers.get(kind, ""), F.lit(None).cast("string")) for kind in TOKENISED}
-    ).withColumns({f"{kind}_token": tokenize.token(kind, F.col(kind), key) for kind in TOKENISED})
+    )
 
 
-def _kept(source: SourceContract, cell: dict[str, Column], key: bytes) -> list[Column]:
+def _silver_text(source: SourceContract, key: bytes) -> Column:
     """Columns as they are, e-mail and phone as tokens, other PII left out (bronze keeps it for `retention_days`)."""
-    plain = [cell[name].alias(name) for name, field in source.columns.items() if field.pii is PiiClass.NONE]
+    plain = [_cell(name).alias(name) for name, field in source.columns.items() if field.pii is PiiClass.NONE]
     tokens = [
-        tokenize.token(field.pii.value, cell[name], key).alias(f"{name}_token")
+        tokenize.token(field.pii.value, _cell(name), key).alias(f"{name}_token")
         for name, field in source.columns.items()
         if field.pii.value in TOKENISED
     ]
-    return plain + tokens
+    return F.to_json(F.struct(*plain, *tokens), {"ignoreNullFields": "false"})
 
 
-def _errors(source: SourceContract, cell: dict[str, Column]) -> Column:
-    rules = [rule for name, field in source.columns.items() for rule in field_errors(cell[name], field, name)]
+def _errors(source: SourceContract) -> Column:
+    rules = [rule for name, field in source.columns.items() for rule in field_errors(_cell(name), field, name)]
     missing_key = [
-        F.when(cell[name].isNull(), F.lit(f"{Reason.MISSING_RECORD_KEY.value}:{name}")) for name in source.key
+        F.when(_cell(name).isNull(), F.lit(f"{Reason.MISSING_RECORD_KEY.value}:{name}")) for name in source.key
     ]
     broken = F.concat(F.col("payload_error"), F.lit(":payload"))
     return F.when(F.col("payload_error").isNotNull(), F.array(broken)).otherwise(
@@ -65,22 +97,28 @@ def _errors(source: SourceContract, cell: dict[str, Column]) -> Column:
     )
 
 
-def record_identifiers(frame: DataFrame, source: SourceContract) -> DataFrame:
-    """Accepted records → one row per record and identifier it carries."""
+def _identifier_pairs(source: SourceContract, key: bytes) -> Column:
     pairs = []
     for kind, column in source.identifiers.items():
-        value = F.col(f"{kind}_token") if kind in TOKENISED else F.col("cells")[column]
+        value = tokenize.token(kind, _cell(column), key) if kind in TOKENISED else _cell(column)
         named = F.struct(F.lit(kind).alias("identifier_type"), value.alias("identifier_value"))
         pairs.append(F.when(F.length(F.trim(value)) > 0, named))
-    return frame.select("*", F.inline(F.array_compact(F.array(*pairs))))
+    return F.array_compact(F.array(*pairs)) if pairs else F.array().cast(_PAIRS)
 
 
-def record_consents(identified: DataFrame, source: SourceContract) -> DataFrame:
+def _stated_consents(source: SourceContract) -> Column:
+    stated = [
+        F.struct(F.lit(purpose).alias("purpose"), F.lower(F.trim(_cell(column))).alias("status"))
+        for purpose, column in source.consents.items()
+    ]
+    return F.array(*stated) if stated else F.array().cast(_STATED)
+
+
+def record_identifiers(frame: DataFrame) -> DataFrame:
+    """Accepted records → one row per record and identifier it carries."""
+    return frame.select("*", F.inline("pairs"))
+
+
+def record_consents(identified: DataFrame) -> DataFrame:
     """Rows of `record_identifiers` → one row per identifier and purpose; only `granted` and `denied` say anything."""
-    stated = F.array(
-        *[
-            F.struct(F.lit(purpose).alias("purpose"), F.lower(F.trim(F.col("cells")[column])).alias("status"))
-            for purpose, column in source.consents.items()
-        ]
-    )
-    return identified.select("*", F.inline(stated)).where(F.col("status").isin("granted", "denied"))
+    return identified.select("*", F.inline("stated")).where(F.col("status").isin("granted", "denied"))

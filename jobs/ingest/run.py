@@ -8,9 +8,9 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from jobs.core.context import Context
 from jobs.core.errors import ExitCode, PermanentError, RetryableError
 from jobs.core.settings import Settings
-from jobs.ingest.balance import record_balance
+from jobs.ingest.balance import in_flight, record_balance
 from jobs.ingest.landing import seal_new_files
-from jobs.lake.delta import ensure_all
+from jobs.lake.delta import ensure_all, read, row_count
 from jobs.lake.runs import stage
 from jobs.privacy.keys import load_keys
 
@@ -39,7 +39,10 @@ def run_ingest(context: Context) -> ExitCode:
             seal.rows_in = seal.rows_out = landed.messages
             seal.details = {"files_loaded": landed.loaded, "files_rejected": landed.rejected}
             seal.status = "refused_input" if landed.rejected else "ok"
-        _run_streams(context)
+        if _has_work(settings):
+            _run_streams(context)
+        else:
+            log.info("nothing new to load; no Spark needed")
         rows = record_balance(context)
     wrong = [str(row["source"]) for row in rows if not row["is_balanced"]]
     if wrong:
@@ -47,6 +50,17 @@ def run_ingest(context: Context) -> ExitCode:
     for refusal in landed.refusals:
         log.warning("refused file %s", refusal)
     return ExitCode.REFUSED_INPUT if landed.rejected else ExitCode.OK
+
+
+def _has_work(settings: Settings) -> bool:
+    """Whether a sealed message is not in bronze yet, or a bronze message not through the silver stream; exact counts."""
+    manifest = read(settings, "ops_landing_manifest", ["row_count"])
+    sealed = sum(manifest.column("row_count").to_pylist())
+    return sealed != row_count(settings, "bronze_messages") or bool(in_flight(settings))
+
+
+def _accepted(settings: Settings) -> int:
+    return row_count(settings, "silver_events") + row_count(settings, "silver_records")
 
 
 def _run_streams(context: Context) -> None:
@@ -60,6 +74,8 @@ def _run_streams(context: Context) -> None:
         try:
             streams.rows_in = run_bronze(session, context.settings)
             log.info("bronze: %d messages", streams.rows_in)
-            streams.rows_out = run_silver(session, context.settings, key)
+            before = _accepted(context.settings)
+            run_silver(session, context.settings, key)
+            streams.rows_out = _accepted(context.settings) - before
         finally:
             session.stop()

@@ -59,56 +59,53 @@ class SilverBatch:
             judged = self._judge(batch, mark, kept)
             self._keep_identifiers(judged)
             for name, frame in _outputs(judged):
-                append_once(frame.withColumn("ingest_batch", F.lit(mark)), self.settings, name, app_id=app_id, version=batch_id)
+                append_once(
+                    frame.withColumn("ingest_batch", F.lit(mark)), self.settings, name, app_id=app_id, version=batch_id
+                )
         finally:
             for frame in kept:
                 frame.unpersist()
         log.info("silver batch %d: written", batch_id)
 
     def _judge(self, batch: DataFrame, mark: str, kept: list[DataFrame]) -> Judged:
-        record_sources = [s for s in self.sources.values() if s.kind == "records"]
-        event_rows = batch.where(~F.col("source").isin(*[s.name for s in record_sources]))
-        all_events = _keep(events.judge_events(event_rows, self.sources, self.events, self.key).select(*EVENT_COLUMNS), kept)
-        valid_events = all_events.where(F.size("errors") == 0)
-        repeated = _keep(self._repeated(valid_events, "silver_events", "event_id", mark), kept)
-        unique = valid_events.join(F.broadcast(repeated), "message_id", "left_anti")
-        accepted = unique.where(~events.is_suppressed())
-        parts = [self._judge_source(batch, source, mark, kept) for source in record_sources]
-        from_events = events.to_identifiers(unique)
-        stated = _keep(_latest_statement(events.to_consents(from_events)), kept)
+        ours = [s for s in self.sources.values() if s.kind == "records"]
+        is_record = F.col("source").isin(*[s.name for s in ours])
+        event_rows = events.judge_events(batch.where(~is_record), self.sources, self.events, self.key)
+        all_events = _keep(event_rows.select(*EVENT_COLUMNS), kept)
+        all_records = _keep(records.judge_records(batch.where(is_record), ours, self.key), kept)
+        unique_events, repeated_events = self._unique(all_events, "silver_events", mark, kept)
+        unique_records, repeated_records = self._unique(all_records, "silver_records", mark, kept)
+        of_events = events.to_identifiers(unique_events)
+        of_records = records.record_identifiers(unique_records)
         return Judged(
-            accepted_events=accepted,
-            accepted_records=_union([p.accepted_records for p in parts]),
-            identifiers=_union([from_events.where(~events.is_suppressed()), *[p.identifiers for p in parts]]),
-            consents=_union([stated, *[p.consents for p in parts]]),
-            quarantined=_union([all_events.where(F.size("errors") > 0), *[p.quarantined for p in parts]]),
+            accepted_events=unique_events.where(~events.is_suppressed()),
+            accepted_records=unique_records,
+            identifiers=_union([of_events.where(~events.is_suppressed()), of_records], "silver_identifiers"),
+            consents=_union(
+                [_latest_statement(events.to_consents(of_events)), records.record_consents(of_records)], "consents"
+            ),
+            quarantined=_union(
+                [f.where(F.size("errors") > 0) for f in (all_events, all_records)], "quarantine_messages"
+            ),
             dropped=_union(
                 [
-                    _dropped(valid_events.join(F.broadcast(repeated), "message_id", "left_semi"), "duplicate", DropReason.REPEATED_EVENT_ID),
-                    _dropped(unique.where(events.is_suppressed()), "suppressed", DropReason.NO_ANALYTICS_CONSENT),
-                    *[p.dropped for p in parts],
-                ]
+                    _dropped(repeated_events, "duplicate", DropReason.REPEATED_EVENT_ID),
+                    _dropped(repeated_records, "duplicate", DropReason.REPEATED_RECORD),
+                    _dropped(
+                        unique_events.where(events.is_suppressed()), "suppressed", DropReason.NO_ANALYTICS_CONSENT
+                    ),
+                ],
+                "ops_dropped_messages",
             ),
         )
 
-    def _judge_source(self, batch: DataFrame, source: contracts.SourceContract, mark: str, kept: list[DataFrame]) -> Judged:
-        rows = _keep(records.judge_records(batch.where(F.col("source") == source.name), source, self.key), kept)
-        valid = rows.where(F.size("errors") == 0)
-        repeated = _keep(self._repeated(valid, "silver_records", "record_id", mark), kept)
-        unique = valid.join(F.broadcast(repeated), "message_id", "left_anti")
-        identified = records.record_identifiers(unique, source)
-        return Judged(
-            accepted_events=unique,
-            accepted_records=unique,
-            identifiers=identified,
-            consents=records.record_consents(identified, source).withColumn("name", F.lit(source.object))
-            if source.consents
-            else identified.limit(0).withColumns({c: F.lit(None).cast("string") for c in ("purpose", "status", "name")}),
-            quarantined=rows.where(F.size("errors") > 0).withColumns({c: F.lit(None).cast("string") for c in ("type", "name")}),
-            dropped=_dropped(valid.join(F.broadcast(repeated), "message_id", "left_semi"), "duplicate", DropReason.REPEATED_RECORD),
-        )
+    def _unique(self, judged: DataFrame, table: str, mark: str, kept: list[DataFrame]) -> tuple[DataFrame, DataFrame]:
+        """Valid rows split in first sightings and repeats."""
+        valid = judged.where(F.size("errors") == 0)
+        repeated = F.broadcast(_keep(self._repeated(valid, table, mark), kept))
+        return valid.join(repeated, "message_id", "left_anti"), valid.join(repeated, "message_id", "left_semi")
 
-    def _repeated(self, valid: DataFrame, table: str, id_column: str, mark: str) -> DataFrame:
+    def _repeated(self, valid: DataFrame, table: str, mark: str) -> DataFrame:
         """message_ids of repeats; the table is read within 30 days around the batch, so that files are pruned."""
         within = dedupe.repeated_in_batch(valid)
         held = read_frame(self.session, self.settings, table)
@@ -119,6 +116,7 @@ class SilverBatch:
             days = dedupe.WINDOW_DAYS
             low, high = F.date_sub(F.lit(bounds["low"]), days), F.date_add(F.lit(bounds["high"]), days)
             held = held.where(F.col("event_date").between(low, high))
+        id_column = "event_id" if table == "silver_events" else "record_id"
         held = held.select("source", F.col(id_column).alias("event_id"), "ingest_batch")
         return within.union(dedupe.repeated_in_table(valid, held, mark)).distinct()
 
@@ -144,8 +142,12 @@ def _keep(frame: DataFrame, kept: list[DataFrame]) -> DataFrame:
     return frame
 
 
-def _union(frames: list[DataFrame]) -> DataFrame:
-    return reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), frames)
+def _union(frames: list[DataFrame], table: str) -> DataFrame:
+    """The frames' rows, each cut to those columns of the table that it has."""
+    names = lake_table(table).contract.column_names
+    extra = {"ops_dropped_messages": (), "quarantine_messages": ("errors",)}.get(table, ())
+    cut = [f.select(*[c for c in (*names, *extra) if c in f.columns]) for f in frames]
+    return reduce(lambda a, b: a.unionByName(b), cut)
 
 
 def _latest_statement(consents: DataFrame) -> DataFrame:
@@ -167,7 +169,9 @@ def _outputs(judged: Judged) -> Iterator[tuple[str, DataFrame]]:
     yield "silver_events", judged.accepted_events
     yield "silver_records", judged.accepted_records
     yield "silver_identifiers", judged.identifiers
-    consent_id = F.sha2(F.concat_ws("\x1f", "source", "event_id", "identifier_type", "identifier_value", "purpose"), 256)
+    consent_id = F.sha2(
+        F.concat_ws("\x1f", "source", "event_id", "identifier_type", "identifier_value", "purpose"), 256
+    )
     yield "consents", judged.consents.withColumn("consent_id", consent_id)
     codes = F.array_distinct(F.transform("errors", lambda error: F.split(error, ":")[0]))
     yield (
@@ -190,8 +194,8 @@ def checkpoint_id(settings: Settings) -> str:
     return str(json.loads(metadata.read_text(encoding="utf-8"))["id"])
 
 
-def run_silver(session: SparkSession, settings: Settings, key: bytes) -> int:
-    """Processes all of bronze that is not processed yet, then stops; returns the rows read by this run."""
+def run_silver(session: SparkSession, settings: Settings, key: bytes) -> None:
+    """Processes all of bronze that is not processed yet, then stops."""
     stream = (
         session.readStream.format("delta")
         .option("maxBytesPerTrigger", settings.spark_max_file_bytes)
@@ -205,4 +209,3 @@ def run_silver(session: SparkSession, settings: Settings, key: bytes) -> int:
         .start()
     )
     query.awaitTermination()
-    return sum(int(progress["numInputRows"]) for progress in query.recentProgress)

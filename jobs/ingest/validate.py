@@ -86,7 +86,7 @@ def _envelope_errors() -> list[Column]:
     blank = reduce(lambda a, b: a & b, [F.length(F.trim(F.coalesce(c, F.lit("")))) == 0 for c in identifiers])
     return [
         _error(F.length(F.trim(F.coalesce("m_messageId", F.lit("")))) == 0, Reason.MISSING_EVENT_ID, "messageId"),
-        _error(~F.coalesce(F.col("m_type").isin(*KNOWN_TYPES), F.lit(value=False)), Reason.UNKNOWN_TYPE, "type"),
+        _error(~F.coalesce(F.col("m_type").isin(*KNOWN_TYPES), F.lit(False)), Reason.UNKNOWN_TYPE, "type"),
         _error(F.col("occurred_at").isNull(), Reason.BAD_TIMESTAMP, "timestamp"),
         _error(blank, Reason.MISSING_IDENTIFIER, "userId"),
     ]
@@ -109,8 +109,8 @@ def _unknown_event(sources: dict[str, SourceContract], events: dict[str, EventCo
         if source.kind == "events" and source.events
     ]
     lenient = [s.name for s in sources.values() if s.unknown_events == "accept"]
-    known = reduce(lambda a, b: a | b, allowed, F.col("source").isin(*lenient) if lenient else F.lit(value=False))
-    return _error(F.col("m_type").isin(*KNOWN_TYPES) & ~F.coalesce(known, F.lit(value=False)), Reason.UNKNOWN_EVENT, "event")
+    known = reduce(lambda a, b: a | b, allowed, F.col("source").isin(*lenient) if lenient else F.lit(False))
+    return _error(F.col("m_type").isin(*KNOWN_TYPES) & ~F.coalesce(known, F.lit(False)), Reason.UNKNOWN_EVENT, "event")
 
 
 def with_properties(frame: DataFrame, events: dict[str, EventContract]) -> DataFrame:

@@ -83,3 +83,9 @@ def replace(settings: Settings, name: str, table: pa.Table, *, predicate: str | 
     target = ensure_table(settings, name)
     data = conform(table, lake_table(name).contract)
     write_deltalake(target, data, mode="overwrite", predicate=predicate)
+
+
+def row_count(settings: Settings, name: str) -> int:
+    """Rows of the table as the Delta log counts them; reads no data file."""
+    dataset = ensure_table(settings, name).to_pyarrow_dataset()
+    return int(dataset.count_rows())

@@ -14,7 +14,9 @@ from jobs.core.hashing import hash_file
 from jobs.core.settings import Settings, find_java
 
 log = logging.getLogger(__name__)
-JAVA_REMEDY = "Java 17 or 21 is needed and was not found; on Debian or Ubuntu: apt-get install -y openjdk-17-jre-headless"
+JAVA_REMEDY = (
+    "Java 17 or 21 is needed and was not found; on Debian or Ubuntu: apt-get install -y openjdk-17-jre-headless"
+)
 
 
 def expected_sums(settings: Settings) -> dict[str, str]:
@@ -72,5 +74,7 @@ def fetch(settings: Settings) -> list[Path]:
     done = subprocess.run(command, env=settings.child_environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         tail = (done.stdout + done.stderr).strip().splitlines()[-1:]
-        raise RetryableError(f"could not fetch the Spark jars ({tail}); check the network and run: c360 lake fetch-jars")
+        raise RetryableError(
+            f"could not fetch the Spark jars ({tail}); check the network and run: c360 lake fetch-jars"
+        )
     return verify(settings)

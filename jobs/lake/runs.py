@@ -97,6 +97,10 @@ def _record(context: Context, current: Stage, seconds: float, peak_bytes: int) -
         "details": json.dumps(current.details, default=str, sort_keys=True),
         "recorded_at": context.clock.now(),
     }
-    append(context.settings, "ops_runs", pa.Table.from_pylist([row], schema=arrow_schema(lake_table("ops_runs").contract)))
+    append(
+        context.settings, "ops_runs", pa.Table.from_pylist([row], schema=arrow_schema(lake_table("ops_runs").contract))
+    )
     counts = " → ".join("-" if n is None else str(n) for n in (current.rows_in, current.rows_out))
-    log.info("%s: %s, %s rows, %.1f s, peak %.0f MiB", current.name, current.status, counts, seconds, peak_bytes / 2**20)
+    log.info(
+        "%s: %s, %s rows, %.1f s, peak %.0f MiB", current.name, current.status, counts, seconds, peak_bytes / 2**20
+    )

@@ -1,4 +1,4 @@
-"""The one SparkSession: Delta from local, verified jars; sized for one machine unless `C360_SPARK_MASTER` says otherwise."""
+"""The one SparkSession: Delta from local, verified jars; one machine unless `C360_SPARK_MASTER` says otherwise."""
 
 import logging
 
@@ -29,6 +29,7 @@ def spark_options(settings: Settings) -> dict[str, str]:
         "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",  # older readers are locked out
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        "spark.log.level": "ERROR",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.files.maxPartitionBytes": "64m",

@@ -1,4 +1,4 @@
-"""Secret keys: made at first start, 32 random bytes each, mode 0600, kept outside the lake; only their paths are printed."""
+"""Secret keys: made at first start, 32 random bytes each, mode 0600, kept outside the lake; only paths are printed."""
 
 import logging
 import os
@@ -27,7 +27,9 @@ def load_or_create_key(settings: Settings, name: str) -> bytes:
     path = key_path(settings, name)
     if not path.exists():
         if (settings.home / "vault").exists() and any((settings.home / "vault").iterdir()):
-            raise PermanentError(f"key {path} is missing but a vault exists; restore the key, or delete {settings.home}")
+            raise PermanentError(
+                f"key {path} is missing but a vault exists; restore the key, or delete {settings.home}"
+            )
         _create(path)
     data = path.read_bytes()
     if len(data) != KEY_BYTES:

@@ -1,4 +1,4 @@
-"""The vault: token → raw value, AES-GCM encrypted with a key outside the lake. Every read is audited before it is answered."""
+"""The vault: token → raw value, AES-GCM encrypted with a key outside the lake. Every read is audited first."""
 
 import json
 import os
@@ -17,7 +17,9 @@ from jobs.core.settings import Settings
 from jobs.privacy.keys import load_keys
 
 NONCE_BYTES = 12
-_CREATE = "create table if not exists identifiers (token text primary key, nonce blob not null, ciphertext blob not null)"
+_CREATE = (
+    "create table if not exists identifiers (token text primary key, nonce blob not null, ciphertext blob not null)"
+)
 
 
 def _folder(settings: Settings) -> Path:
@@ -43,7 +45,7 @@ def _open(settings: Settings) -> Iterator[sqlite3.Connection]:
 
 
 def store(settings: Settings, pairs: Iterable[tuple[str, str]]) -> int:
-    """Keeps (token, normalised value) pairs that are not there yet; returns how many were new. Repeating is harmless."""
+    """Keeps (token, normalised value) pairs that are not there yet; returns how many were new. Repeats are harmless."""
     _, key = load_keys(settings)
     cipher = AESGCM(key)
     with _open(settings) as connection:
@@ -74,7 +76,9 @@ def reveal(context: Context, tokens: Iterable[str], *, purpose: str) -> dict[str
             try:
                 found[token] = cipher.decrypt(row[0], row[1], token.encode()).decode()
             except InvalidTag as error:
-                raise PermanentError("a vault entry does not fit its token or key; restore vault and keys together") from error
+                raise PermanentError(
+                    "a vault entry does not fit its token or key; restore vault and keys together"
+                ) from error
     return found
 
 
