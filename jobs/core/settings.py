@@ -61,6 +61,11 @@ class Settings(BaseModel):
     dbt_target: Literal["duckdb", "spark"] = Field(default="duckdb", description="Engine of the warehouse build")
     retention_days: int = Field(default=30, ge=1, le=365, description="Days that raw payloads are kept")
     retrain_days: int = Field(default=7, ge=1, description="Age of the champion after which it is trained anew")
+    airflow_port: int = Field(default=8080, ge=1, le=65535, description="Port of Airflow's API and UI, on loopback")
+    task_command: Annotated[Path, BeforeValidator(_absolute)] | None = Field(
+        default=None,
+        description="The c360 executable that DAG tasks start; unset means the one beside Airflow's Python",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @property

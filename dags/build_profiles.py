@@ -1,0 +1,30 @@
+"""Silver to profiles and segments, whenever silver has changed: identity, dbt, gate, publish.
+
+A run rebuilds from all of silver, so running it again gives the same profiles. dbt builds into a private file; only
+what the gate has passed is published, atomically. A failed gate leaves the published warehouse as it was. The assets
+`profiles` and `segments` are emitted by the publishing.
+"""
+
+from airflow.sdk import DAG, chain
+
+from jobs.orchestration.assets import PROFILES, SEGMENTS, SILVER_EVENTS
+from jobs.orchestration.operator import C360Command
+from jobs.orchestration.policy import Tag, dag_defaults, in_warehouse
+
+with DAG(
+    dag_id="build_profiles",
+    schedule=[SILVER_EVENTS],
+    doc_md=__doc__,
+    **dag_defaults(Tag.LAYER_MARTS, Tag.TIER_CRITICAL),
+):
+    run_identity = C360Command(task_id="run_identity", arguments=["identity", "run"])
+    build_warehouse = C360Command(task_id="build_warehouse", arguments=["warehouse", "build"], **in_warehouse(1))
+    gate_marts = C360Command(task_id="gate_marts", arguments=["quality", "gate", "marts"], **in_warehouse(2))
+    publish_warehouse = C360Command(
+        task_id="publish_warehouse",
+        arguments=["warehouse", "publish"],
+        outlets=[PROFILES, SEGMENTS],
+        **in_warehouse(3),
+    )
+
+    chain(run_identity, build_warehouse, gate_marts, publish_warehouse)
