@@ -1,4 +1,4 @@
-"""Typed headers of the YAML definitions that people write: syncs and segments. DAG files may read them, so this stays light."""
+"""Typed headers of the YAML definitions that people write (syncs, segments); light, as DAG files import it."""
 
 from collections.abc import Mapping
 from pathlib import Path

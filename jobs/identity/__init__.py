@@ -1,1 +1,1 @@
-"""Identity resolution: which identifiers are one person, and the ledger that says why."""
+"""Identity: edges between identifiers seen together, their components, stable profile ids, a ledger of changes."""

@@ -1,0 +1,126 @@
+"""Connected components of the identifier graph, and the limits that keep one person from swallowing another."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from jobs.identity.edges import Edges, Ints, Nodes
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Components:
+    """`label[node]` is the component of a node; `kept[edge]` tells the edges that joined from those cut by a limit.
+
+    `shared` are the nodes that stand alone because they would have joined more than the limits allow.
+    """
+
+    label: Ints
+    kept: Mask
+    shared: frozenset[int]
+
+    @property
+    def count(self) -> int:
+        """Number of components."""
+        return int(self.label.max()) + 1 if len(self.label) else 0
+
+
+def resolve(nodes: Nodes, edges: Edges, limits: list[int]) -> Components:
+    """Components of all edges, then of what the limits leave of them. `limits` is the most nodes per type rank."""
+    kept = np.ones(len(edges), dtype=np.bool_)
+    label = _label(len(nodes), edges, kept)
+    over = _over_limit(nodes, label, limits)
+    shared: frozenset[int] = frozenset()
+    if len(over):
+        suspects = np.flatnonzero(np.isin(label[edges.a], over))
+        refused, shared = _cut(nodes, edges, suspects, limits)
+        kept[refused] = False
+        label = _label(len(nodes), edges, kept)
+    return Components(label, kept, shared)
+
+
+def _label(node_count: int, edges: Edges, kept: Mask) -> Ints:
+    if node_count == 0:
+        return np.zeros(0, dtype=np.int64)
+    a, b = edges.a[kept], edges.b[kept]
+    graph = coo_matrix((np.ones(len(a), dtype=np.bool_), (a, b)), shape=(node_count, node_count))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def _over_limit(nodes: Nodes, label: Ints, limits: list[int]) -> Ints:
+    """Components with more nodes of a type than its limit."""
+    width = len(limits)
+    kinds, counts = np.unique(label * width + nodes.type_rank, return_counts=True)
+    too_many = counts > np.asarray(limits, dtype=np.int64)[kinds % width]
+    return np.unique(kinds[too_many] // width)
+
+
+def _cut(nodes: Nodes, edges: Edges, suspects: Ints, limits: list[int]) -> tuple[Ints, frozenset[int]]:
+    """The edges to cut and the nodes found to be shared.
+
+    Joins edge by edge, strong and old links first (Kruskal's order), and refuses a join beyond a limit. A shared node
+    loses all its edges, which changes what the others may join: repeated until no new shared node turns up.
+    """
+    strength = nodes.type_rank[edges.a[suspects]] + nodes.type_rank[edges.b[suspects]]
+    order = np.lexsort((edges.b[suspects], edges.a[suspects], edges.first_seen[suspects], strength))
+    queue = [(int(e), int(edges.a[e]), int(edges.b[e])) for e in suspects[order]]
+    shared: set[int] = set()
+    while True:
+        forest = _Forest(nodes, limits)
+        refused, found = _pass(nodes, queue, shared, forest)
+        if not found:
+            return np.asarray(refused, dtype=np.int64), frozenset(shared)
+        shared |= found
+
+
+def _pass(
+    nodes: Nodes, queue: list[tuple[int, int, int]], shared: set[int], forest: "_Forest"
+) -> tuple[list[int], set[int]]:
+    refused: list[int] = []
+    found: set[int] = set()
+    for edge, a, b in queue:
+        if a in shared or b in shared:
+            refused.append(edge)
+            continue
+        excess = forest.join(a, b)
+        if not excess:
+            continue
+        refused.append(edge)
+        if int(nodes.type_rank[b]) not in excess:  # b is not one too many of its kind: it is the bridge
+            found.add(b)
+    return refused, found
+
+
+class _Forest:
+    """Union-find that counts the nodes of each type per tree and refuses to grow beyond the limits."""
+
+    def __init__(self, nodes: Nodes, limits: list[int]) -> None:
+        self._parent: dict[int, int] = {}
+        self._counts: dict[int, list[int]] = {}
+        self._rank = nodes.type_rank
+        self._limits = limits
+
+    def _root(self, node: int) -> int:
+        if node not in self._parent:
+            self._parent[node] = node
+            self._counts[node] = [int(rank == self._rank[node]) for rank in range(len(self._limits))]
+        while self._parent[node] != node:
+            self._parent[node] = self._parent[self._parent[node]]
+            node = self._parent[node]
+        return node
+
+    def join(self, a: int, b: int) -> set[int]:
+        """Joins the trees of a and b; or returns the type ranks that would exceed their limit, and joins nothing."""
+        left, right = self._root(a), self._root(b)
+        if left == right:
+            return set()
+        total = [x + y for x, y in zip(self._counts[left], self._counts[right], strict=True)]
+        excess = {rank for rank, count in enumerate(total) if count > self._limits[rank]}
+        if not excess:
+            self._parent[right] = left
+            self._counts[left] = total
+        return excess

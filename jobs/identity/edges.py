@@ -1,0 +1,170 @@
+"""From identifier rows to distinct identifiers (nodes) and distinct links (edges), aggregated by DuckDB.
+
+An event links all its identifiers to the strongest one it carries: a star has the same components as all pairs, with
+fewer edges, and each edge reads as evidence ("this browser was seen with this account").
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from jobs.identity.rules import Rules
+
+Ints = NDArray[np.int64]
+
+NODES = """
+create or replace temp table identity_nodes as
+select
+    row_number() over (order by type_rank, first_seen, identifier_value) - 1 as node,
+    type_rank, identifier_type, identifier_value, first_seen, last_seen, event_count, first_event
+from (
+    select
+        identifier_type,
+        identifier_value,
+        list_position($types, identifier_type) - 1 as type_rank,
+        min(effective_at) as first_seen,
+        max(effective_at) as last_seen,
+        count(*) as event_count,
+        min(struct_pack(at := effective_at, source := source, event_id := event_id)) as first_event
+    from silver_identifiers
+    where list_contains($types, identifier_type)
+        and not list_contains($blocked, lower(trim(identifier_value)))
+        and not regexp_full_match(trim(identifier_value), $pattern)
+    group by identifier_type, identifier_value
+)
+"""
+
+# Grouping equal sets of identifiers first keeps the unnesting small: a set repeats in every event of a visit.
+EDGES = """
+create or replace temp table identity_edges as
+with events as (
+    select
+        i.source,
+        i.event_id,
+        list_sort(list(distinct n.node)) as members,
+        min(i.effective_at) as seen_at
+    from silver_identifiers as i
+    inner join identity_nodes as n
+        on i.identifier_type = n.identifier_type and i.identifier_value = n.identifier_value
+    group by i.source, i.event_id
+    having count(distinct n.node) > 1
+),
+
+sets as (
+    select
+        members,
+        count(*) as event_count,
+        min(seen_at) as first_seen,
+        max(seen_at) as last_seen,
+        min(struct_pack(at := seen_at, source := source, event_id := event_id)) as first_event
+    from events
+    group by members
+),
+
+links as (
+    select members[1] as a, unnest(members[2:]) as b, event_count, first_seen, last_seen, first_event
+    from sets
+)
+
+select
+    a,
+    b,
+    min(first_seen) as first_seen,
+    max(last_seen) as last_seen,
+    sum(event_count)::bigint as event_count,
+    min(first_event) as first_event
+from links
+group by a, b
+"""
+
+SEEN = "epoch_us(first_seen) as first_seen, epoch_us(last_seen) as last_seen, event_count"
+FIRST_EVENT = "first_event.source || '|' || first_event.event_id as first_event"
+
+
+class Connection(Protocol):
+    """What is asked of the DuckDB connection that a caller hands in; it must know a relation `silver_identifiers`."""
+
+    def execute(self, query: Any, parameters: Any = ...) -> Any:
+        """Runs one statement."""
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Distinct identifiers. The index is the node number; nodes are sorted by (type rank, first seen, value).
+
+    `first_seen` and `last_seen` are microseconds since 1970 UTC; `first_event` is `source|event_id`.
+    """
+
+    types: list[str]
+    values: list[str]
+    type_rank: Ints
+    first_seen: Ints
+    last_seen: Ints
+    event_count: Ints
+    first_event: list[str]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def by_age(self) -> Ints:
+        """Node numbers, oldest first: by (first seen, type rank, value)."""
+        numbers = np.arange(len(self), dtype=np.int64)  # node numbers are sorted by value within rank and first seen
+        return np.lexsort((numbers, self.type_rank, self.first_seen)).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Distinct links. `a` is the stronger end (a smaller node number), `b` the weaker; sorted by (a, b)."""
+
+    a: Ints
+    b: Ints
+    first_seen: Ints
+    last_seen: Ints
+    event_count: Ints
+    first_event: list[str]
+
+    def __len__(self) -> int:
+        return len(self.a)
+
+
+def read_nodes(connection: Connection, rules: Rules) -> Nodes:
+    """The identifiers that the rules let through, one node each."""
+    parameters = {
+        "types": rules.type_names,
+        "blocked": [value.strip().lower() for value in rules.blocked_values],
+        "pattern": rules.blocked_pattern,
+    }
+    connection.execute(NODES, parameters)
+    columns = f"type_rank, identifier_type, identifier_value, {SEEN}, {FIRST_EVENT}"
+    found = connection.execute(f"select {columns} from identity_nodes order by node").to_arrow_table()
+    return Nodes(
+        types=found["identifier_type"].to_pylist(),
+        values=found["identifier_value"].to_pylist(),
+        type_rank=_ints(found, "type_rank"),
+        first_seen=_ints(found, "first_seen"),
+        last_seen=_ints(found, "last_seen"),
+        event_count=_ints(found, "event_count"),
+        first_event=found["first_event"].to_pylist(),
+    )
+
+
+def read_edges(connection: Connection) -> Edges:
+    """The links between the nodes that `read_nodes` left in the connection."""
+    connection.execute(EDGES)
+    found = connection.execute(f"select a, b, {SEEN}, {FIRST_EVENT} from identity_edges order by a, b").to_arrow_table()
+    return Edges(
+        a=_ints(found, "a"),
+        b=_ints(found, "b"),
+        first_seen=_ints(found, "first_seen"),
+        last_seen=_ints(found, "last_seen"),
+        event_count=_ints(found, "event_count"),
+        first_event=found["first_event"].to_pylist(),
+    )
+
+
+def _ints(table: pa.Table, name: str) -> Ints:
+    array: Ints = table[name].to_numpy().astype(np.int64, copy=False)
+    return array

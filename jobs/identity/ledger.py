@@ -1,0 +1,126 @@
+"""What the run writes: the identifier map, the redirects, the ledger entries with their evidence. No raw PII."""
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from jobs.core.hashing import hash_parts
+from jobs.identity.components import Components
+from jobs.identity.edges import Edges, Ints, Nodes
+from jobs.identity.profiles import Change, Resolution
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EVIDENCE_EVENTS = 5
+Row = dict[str, object]
+
+
+def identifier_rows(nodes: Nodes, label: Ints, resolution: Resolution) -> pa.Table:
+    """Table `profile_identifiers`, sorted by (identifier_type, identifier_value)."""
+    seen = pa.timestamp("us", tz="UTC")
+    table = pa.table(
+        {
+            "profile_id": pa.array([resolution.profile_ids[component] for component in label.tolist()], pa.string()),
+            "identifier_type": pa.array(nodes.types, pa.string()),
+            "identifier_value": pa.array(nodes.values, pa.string()),
+            "valid_from": pa.array(nodes.first_seen).cast(seen),
+            "last_seen_at": pa.array(nodes.last_seen).cast(seen),
+            "event_count": pa.array(nodes.event_count),
+        }
+    )
+    return table.sort_by([("identifier_type", "ascending"), ("identifier_value", "ascending")])
+
+
+def redirect_rows(before: list[Row], merges: dict[str, str], merged_at: datetime) -> list[Row]:
+    """Table `profile_redirects`, sorted, each id leading straight to the one that lives: chains are shortened."""
+    rows = [{**row, "to_profile_id": merges.get(str(row["to_profile_id"]), row["to_profile_id"])} for row in before]
+    rows += [
+        {"from_profile_id": gone, "to_profile_id": alive, "merged_at": merged_at} for gone, alive in merges.items()
+    ]
+    return sorted(rows, key=lambda row: str(row["from_profile_id"]))
+
+
+def ledger_rows(
+    nodes: Nodes, edges: Edges, components: Components, resolution: Resolution, *, occurred_at: datetime, version: int
+) -> list[Row]:
+    """Table `identity_ledger`: one row per change of this run, sorted by entry_id.
+
+    `entry_id` hashes what happened and to whom, not when: a run that is repeated after a crash finds its entries.
+    """
+    members = _members(components.label, resolution)
+    crossings = _crossings(edges, components, resolution)
+    rows = []
+    for change in resolution.changes:
+        if change.action == "merge":
+            node, evidence = _merge_evidence(nodes, edges, crossings.get(str(change.other_profile_id), []), change)
+        else:
+            node, evidence = change.node, _group_evidence(nodes, members[int(components.label[change.node])], change)
+        rows.append(_entry(nodes, change, node, evidence) | {"occurred_at": occurred_at, "ledger_version": version})
+    return sorted(rows, key=lambda row: str(row["entry_id"]))
+
+
+def _entry(nodes: Nodes, change: Change, node: int, evidence: Row) -> Row:
+    content: Row = {
+        "action": change.action,
+        "profile_id": change.profile_id,
+        "other_profile_id": change.other_profile_id,
+        "identifier_type": nodes.types[node],
+        "identifier_value": nodes.values[node],
+        "evidence": json.dumps(evidence, sort_keys=True),
+    }
+    return {"entry_id": hash_parts(content.values())} | content
+
+
+def _members(label: Ints, resolution: Resolution) -> dict[int, list[int]]:
+    """Nodes of the components that were created or split off in this run."""
+    wanted = {int(label[change.node]) for change in resolution.changes if change.action != "merge"}
+    members: dict[int, list[int]] = {component: [] for component in wanted}
+    for node, component in enumerate(label.tolist()):
+        if component in wanted:
+            members[component].append(node)
+    return members
+
+
+def _crossings(edges: Edges, components: Components, resolution: Resolution) -> dict[str, list[int]]:
+    """Per id merged away, the kept edges that lead out of what it was; oldest first."""
+    merges = resolution.merges
+    found: dict[str, list[int]] = {gone: [] for gone in merges}
+    if not merges:
+        return found
+    numbers = {profile_id: number for number, profile_id in enumerate(sorted(set(filter(None, resolution.before))))}
+    code = np.asarray([numbers[p] if p is not None else -1 for p in resolution.before], dtype=np.int64)
+    crossing = np.flatnonzero(components.kept & (code[edges.a] != code[edges.b]))
+    for edge in crossing[np.lexsort((crossing, edges.first_seen[crossing]))].tolist():
+        for node in (edges.a[edge], edges.b[edge]):
+            if (profile_id := resolution.before[node]) in found:
+                found[str(profile_id)].append(edge)
+    return found
+
+
+def _merge_evidence(nodes: Nodes, edges: Edges, links: list[int], change: Change) -> tuple[int, Row]:
+    """The identifier of the first link is the cause; the evidence names the events it was seen in and how often."""
+    if not links:
+        return change.node, {"event_count": 0, "events": [], "links": 0}
+    evidence: Row = {
+        "event_count": int(edges.event_count[links].sum()),
+        "events": [edges.first_event[link] for link in links[:EVIDENCE_EVENTS]],
+        "first_seen": iso(int(edges.first_seen[links[0]])),
+        "link": f"{nodes.types[int(edges.a[links[0]])]} seen with {nodes.types[int(edges.b[links[0]])]}",
+        "links": len(links),
+    }
+    return int(edges.b[links[0]]), evidence
+
+
+def _group_evidence(nodes: Nodes, members: list[int], change: Change) -> Row:
+    return {
+        "events": [nodes.first_event[change.node]],
+        "first_seen": iso(int(nodes.first_seen[change.node])),
+        "identifiers": dict(sorted(Counter(nodes.types[node] for node in members).items())),
+    }
+
+
+def iso(microseconds: int) -> str:
+    """ISO 8601 text of microseconds since 1970 UTC."""
+    return (EPOCH + timedelta(microseconds=microseconds)).isoformat().replace("+00:00", "Z")
