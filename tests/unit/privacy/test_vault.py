@@ -1,0 +1,64 @@
+"""Keys, tokens and the vault: made once, closed to others, encrypted at rest, every read audited."""
+
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from jobs.core.clock import Clock
+from jobs.core.context import Context
+from jobs.core.errors import PermanentError
+from jobs.core.settings import Settings
+from jobs.privacy import keys, tokens, vault
+
+
+def context_of(settings: Settings) -> Context:
+    return Context(settings, Clock(datetime(2018, 1, 2, tzinfo=UTC)), "test-run")
+
+
+def test_a_token_is_the_hmac_of_the_normalised_value() -> None:
+    key = b"k" * 32
+    expected = hmac.new(key, b"ann@example.com", hashlib.sha256).hexdigest()
+    assert tokens.token("email", "  Ann@Example.COM ", key) == f"email_v1_{expected}"
+    assert tokens.token("phone", "+1 (555) 010-0000", key) == tokens.token("phone", "+15550100000", key)
+    assert tokens.token("email", "ann@example.com", b"j" * 32) != tokens.token("email", "ann@example.com", key)
+
+
+def test_keys_are_made_once_and_private(settings: Settings) -> None:
+    first = keys.load_keys(settings)
+    assert keys.load_keys(settings) == first
+    assert first[0] != first[1]
+    for name in ("tokens_v1", "vault_v1"):
+        assert keys.key_path(settings, name).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_lost_key_is_not_replaced_silently(settings: Settings) -> None:
+    vault.store(settings, [("email_v1_a", "a@example.com")])
+    keys.key_path(settings, "vault_v1").unlink()
+    with pytest.raises(PermanentError, match="restore the key"):
+        keys.load_keys(settings)
+
+
+def test_values_are_encrypted_and_reads_are_audited(settings: Settings) -> None:
+    assert vault.store(settings, [("email_v1_a", "a@example.com")]) == 1
+    assert vault.store(settings, [("email_v1_a", "a@example.com")]) == 0
+    files = [p for p in (settings.home / "vault").iterdir() if p.is_file()]
+    assert files
+    assert all(b"example.com" not in p.read_bytes() for p in files)
+    found = vault.reveal(context_of(settings), ["email_v1_a", "email_v1_unknown"], purpose="sync:test")
+    assert found == {"email_v1_a": "a@example.com"}
+    entries = [json.loads(line) for line in (settings.home / "vault" / "audit.jsonl").read_text().splitlines()]
+    assert entries == [{"at": "2018-01-02T00:00:00+00:00", "purpose": "sync:test", "run_id": "test-run", "tokens": 2}]
+
+
+def test_a_swapped_ciphertext_is_refused(settings: Settings) -> None:
+    import sqlite3
+
+    vault.store(settings, [("email_v1_a", "a@example.com"), ("email_v1_b", "b@example.com")])
+    with sqlite3.connect(settings.home / "vault" / "identifiers.db") as connection:
+        row = connection.execute("select nonce, ciphertext from identifiers where token = 'email_v1_b'").fetchone()
+        connection.execute("update identifiers set nonce = ?, ciphertext = ? where token = 'email_v1_a'", row)
+    with pytest.raises(PermanentError, match="does not fit"):
+        vault.reveal(context_of(settings), ["email_v1_a"], purpose="test")
