@@ -1,0 +1,118 @@
+"""The default cast of the tiny lake. Figures of the tests in tests/dbt are worked out by hand from these rows."""
+
+from lakekit import Lake, at, line, profile, token
+
+EMAIL_1, EMAIL_2, EMAIL_4, EMAIL_5 = (token("email", f"{n}@example.com") for n in (1, 2, 4, 5))
+PHONE_1 = token("phone", "+15550001")
+
+
+def tiny_lake() -> Lake:
+    """Five profiles, seven products, six orders, of which one is received after the clock.
+
+    1 buys often, reads e-mail, uses the web with and without login, allows everything; was merged with profile 90.
+    2 bought once, long ago, and has withdrawn marketing consent. 3 is new, says nothing about consent.
+    4 never bought; is in the CRM only; one of its identifiers denies marketing. 5 is simulated only, and suppressed.
+    Browser a7 belongs to nobody yet. P9 is sold but not in the catalog; P1 has two catalog versions.
+    """
+    lake = Lake()
+    _catalog_and_crm(lake)
+    _orders(lake)
+    _campaigns_and_email(lake)
+    _web(lake)
+    _consents(lake)
+    _identity(lake)
+    _gold(lake)
+    return lake
+
+
+def _catalog_and_crm(lake: Lake) -> None:
+    lake.product("P1", brand="Old")
+    lake.product("P1")  # the same key and time again: the later one in the order of receipt holds
+    lake.product("P2", "PRODUCE").product("P3", "MEAT").product("P4", "DRUG GM", package_size=None)
+    lake.product("P5", "DELI").product("P6", "PASTRY")
+    for number, age in (("1", "35-44"), ("4", "65+")):
+        values = {"household_id": number, "age": age, "income": "50-74K", "home_ownership": "Homeowner"}
+        more = {"marital_status": "Married", "household_size": "2", "household_comp": "2 Adults No Kids"}
+        lake.record("crm_households", "household", number, values | more | {"kids_count": "0"})
+    for number, kind in (("13", "Type A"), ("8", "Type B")):
+        dates = {"start_date": "2017-03-01", "end_date": "2017-12-31"}
+        lake.record("crm_campaigns", "campaign", number, {"campaign_id": number, "campaign_type": kind} | dates)
+    coupon = {"coupon_upc": "100", "product_id": "P1", "campaign_id": "13"}
+    lake.record("crm_coupons", "coupon", "100|P1|13", coupon)
+    people = (("1", "U1", EMAIL_1, PHONE_1), ("2", "U2", EMAIL_2, None), ("4", "U4", EMAIL_4, None))
+    for number, user, email, phone in people:
+        ids = {"household_id": number, "user_id": user, "email_token": email, "phone_token": phone}
+        lake.record("sim_crm_people", "person", number, {"person_id": number, "marketing_consent": "granted"} | ids)
+
+
+def _orders(lake: Lake) -> None:
+    lake.order("1", "B1", "2017-03-01", [line("P1", 2, "5.00"), line("P2", 1, "3.50", coupon_disc="0.50")])
+    lake.order("1", "B2", "2017-12-01", [line("P1", 1, "2.50"), line("P3", 1, "10.00", retail_disc="1.25")])
+    lake.order("1", "B3", "2017-12-30", [line("P3", 2, "20.00"), line("P9", 1, "1.00")])
+    lake.order("2", "B4", "2017-02-01", [line("P2", 1, "4.10")])
+    lake.order("3", "B5", "2017-12-20", [line("P2", 1, "0.10"), line("P2", 1, "0.20"), line("P4", 0, "0.00")])
+    # The till sent B5 again under a new message id: the first one received counts.
+    lake.order("3", "B5", "2017-12-20", [line("P2", 9, "99.99")])
+    lake.order("1", "B6", "2018-01-01", [line("P1", 1, "77.00")], received_at="2018-01-05")
+
+
+def _campaigns_and_email(lake: Lake) -> None:
+    for household in ("1", "4"):
+        sent = {"campaign_id": "13", "campaign_type": "Type A"}
+        lake.event("campaign_sends", "Campaign Sent", "2017-11-10", {"loyalty_id": household}, sent)
+    redeemed = {"coupon_upc": "100", "campaign_id": "13"}
+    lake.event("coupon_redemptions", "Coupon Redeemed", "2017-11-20", {"loyalty_id": "1"}, redeemed)
+    new, old, other = ({"campaign_id": c, "email_id": m} for c, m in (("13", "M1"), ("8", "M2"), ("13", "M3")))
+    one, four = {"email": EMAIL_1}, {"email": EMAIL_4}
+    lake.event("sim_email", "Email Delivered", "2017-11-11", one, new)
+    lake.event("sim_email", "Email Opened", "2017-11-12", one, new).event(
+        "sim_email", "Email Opened", "2017-11-13", one, new
+    )
+    lake.event("sim_email", "Email Link Clicked", "2017-11-13", one, new)
+    lake.event("sim_email", "Email Delivered", "2017-03-02", one, old).event(
+        "sim_email", "Email Opened", "2017-03-03", one, old
+    )
+    lake.event("sim_email", "Email Delivered", "2017-11-11", four, other)
+
+
+def _web(lake: Lake) -> None:
+    known, anonymous = {"user_id": "U1", "anonymous_id": "a1"}, {"anonymous_id": "a1"}
+    page = {"path": "/", "title": "Home", "url": "https://shop.example/"}
+    lake.event("sim_web", "page", "2017-10-01", anonymous, page)
+    lake.event("sim_web", "page", "2017-12-20", anonymous, page)
+    lake.event("sim_web", "page", "2017-12-21", {"anonymous_id": "a90"}, page)
+    lake.event("sim_web", "identify", "2017-12-20", known, {})
+    lake.event("sim_web", "Product Viewed", "2017-12-20", known, {"product_id": "P1", "price": 2.5})
+    added = {"product_id": "P1", "cart_id": "k1", "quantity": 1, "price": 2.5}
+    lake.event("sim_web", "Product Added", "2017-12-20", known, added)
+    lake.event("sim_web", "page", "2017-12-22", {"user_id": "U5", "anonymous_id": "a5"}, page)
+    lake.event("sim_web", "page", "2017-12-23", {"anonymous_id": "a7"}, page)
+
+
+def _consents(lake: Lake) -> None:
+    lake.consent("email", EMAIL_1, "all").consent("loyalty_id", "1", "all")
+    lake.consent("email", EMAIL_2, "all").consent("email", EMAIL_2, "marketing", "denied", "2017-06-01")
+    lake.consent("email", EMAIL_4, "all").consent("user_id", "U4", "marketing", "denied")
+    lake.consent("user_id", "U5", "all")
+    lake.consent("email", EMAIL_1, "marketing", "denied", "2018-02-01")  # after the clock: not known yet
+    reason = {"reason": "unsubscribed", "source": "sim_email", "effective_at": at("2017-06-01")}
+    lake.add("suppressions", identifier_type="user_id", identifier_value="U5", **reason)
+
+
+def _identity(lake: Lake) -> None:
+    lake.belongs(profile(1), loyalty_id="1", user_id="U1", email=EMAIL_1, phone=PHONE_1, anonymous_id="a1")
+    lake.belongs(profile(90), anonymous_id="a90")  # a stale owner: the redirect leads on to profile 1
+    lake.add("profile_redirects", from_profile_id=profile(90), to_profile_id=profile(1), merged_at=at("2017-12-31"))
+    lake.belongs(profile(2), loyalty_id="2", user_id="U2", email=EMAIL_2)
+    lake.belongs(profile(3), loyalty_id="3")
+    lake.belongs(profile(4), loyalty_id="4", user_id="U4", email=EMAIL_4)
+    lake.belongs(profile(5), user_id="U5", anonymous_id="a5")
+
+
+def _gold(lake: Lake) -> None:
+    for rank, item in enumerate(("TYPE P2", "TYPE P4", "TYPE P5"), start=1):
+        lake.recommendation(profile(90), rank, item)  # scored before the merge
+    lake.recommendation(
+        profile(3), 1, "TYPE P1", tier="popular", is_fallback=True, fallback_reason="no_profiling_consent"
+    )
+    lake.cluster(profile(1)).cluster(profile(2), 1, "rare buyers")
