@@ -1,1 +1,1 @@
-"""Segment definitions and the compiler that turns them into dbt models."""
+"""Segments: one typed YAML definition each, one compiler, committed dbt models that are checked for drift."""
