@@ -36,6 +36,12 @@ def tables() -> dict[str, TableContract]:
 
 
 @cache
+def marts() -> dict[str, TableContract]:
+    """What the gate demands of the public marts, by mart name; dbt's own contract is the builder's promise."""
+    return _load_folder("marts", TableContract)
+
+
+@cache
 def events() -> dict[str, EventContract]:
     """All event contracts by event name (`page` and `identify` messages use the type as the name)."""
     return _load_folder("events", EventContract)
