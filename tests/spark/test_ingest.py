@@ -1,0 +1,185 @@
+"""The two streams on one hand-written delivery: where each message ends, and that no crash doubles or loses one."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.core.clock import Clock
+from jobs.core.context import Context
+from jobs.core.settings import PROJECT_ROOT, Settings
+from jobs.ingest import silver
+from jobs.ingest.balance import compute_balance, in_flight
+from jobs.ingest.bronze import run_bronze
+from jobs.ingest.landing import seal_new_files
+from jobs.lake.delta import ensure_all, read
+from jobs.lake.duck import lake_connection
+from jobs.privacy import vault
+from jobs.privacy.keys import load_keys
+from jobs.privacy.tokens import token
+
+sys.path.insert(0, str(PROJECT_ROOT / "tests" / "data" / "ingest"))
+import messages  # noqa: E402 - found by the line above
+
+pytestmark = pytest.mark.spark
+TABLES = (
+    "silver_events",
+    "silver_records",
+    "silver_identifiers",
+    "consents",
+    "quarantine_messages",
+    "ops_dropped_messages",
+)
+
+
+def context_of(settings: Settings) -> Context:
+    return Context(settings, Clock(datetime(2018, 1, 2, tzinfo=UTC)), "test-run")
+
+
+def ingest(session: SparkSession, context: Context) -> None:
+    """What `run_ingest` does, on the session of the lane."""
+    ensure_all(context.settings)
+    seal_new_files(context)
+    run_bronze(session, context.settings)
+    silver.run_silver(session, context.settings, load_keys(context.settings)[0])
+
+
+def contents(settings: Settings) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of the written tables without the mark of the batch, sorted."""
+    connection = lake_connection(settings)
+    query = "select * exclude (ingest_batch) from {} order by all"
+    return {name: connection.execute(query.format(name)).fetchall() for name in TABLES}
+
+
+@pytest.fixture(scope="module")
+def loaded(
+    session: SparkSession, tmp_path_factory: pytest.TempPathFactory, make_settings: Callable[..., Settings]
+) -> Context:
+    """A home with the delivery ingested."""
+    settings = make_settings(tmp_path_factory.mktemp("ingest") / "home")
+    messages.deliver(settings.landing)
+    context = context_of(settings)
+    ingest(session, context)
+    return context
+
+
+def test_every_message_ends_where_it_belongs(loaded: Context) -> None:
+    events = {(r["source"], r["event_id"]) for r in read(loaded.settings, "silver_events").to_pylist()}
+    assert events == messages.ACCEPTED
+    quarantine = read(loaded.settings, "quarantine_messages").to_pylist()
+    reasons = {(r["source"], int(r["origin"].split(":")[2])): r["reason_details"] for r in quarantine}
+    assert {k: sorted(v) for k, v in reasons.items()} == {k: sorted(v) for k, v in messages.QUARANTINED.items()}
+    assert all(r["payload"] is not None for r in quarantine)
+    bronze = {r["message_id"]: r["origin"] for r in read(loaded.settings, "bronze_messages").to_pylist()}
+    dropped = {
+        (r["source"], int(bronze[r["message_id"]].split(":")[2])): r["outcome"]
+        for r in read(loaded.settings, "ops_dropped_messages").to_pylist()
+    }
+    assert dropped == messages.DROPPED
+
+
+def test_the_books_balance_per_source(loaded: Context) -> None:
+    rows = {r["source"]: r for r in compute_balance(loaded)}
+    assert all(r["is_balanced"] for r in rows.values())
+    assert in_flight(loaded.settings) == {}
+    web = rows["sim_web"]
+    assert [web[k] for k in ("received", "accepted", "duplicate", "quarantined", "suppressed")] == [10, 3, 0, 6, 1]
+
+
+def test_times_are_kept_and_clamped_never_dropped(loaded: Context) -> None:
+    rows = {r["event_id"]: r for r in read(loaded.settings, "silver_events").to_pylist()}
+    future = rows["w8"]
+    assert future["occurred_at"].year == 2099
+    assert future["effective_at"] == future["received_at"]
+    assert future["is_time_suspect"]
+    assert rows["pos-1"]["received_at"] == datetime(2017, 5, 1, 10, 5, tzinfo=UTC)
+    assert rows["e1"]["received_at"] == datetime(2018, 1, 2, tzinfo=UTC)  # it states no receipt time: ours counts
+
+
+def test_no_raw_pii_from_silver_on_and_tokens_open_only_by_the_vault(loaded: Context) -> None:
+    key, _ = load_keys(loaded.settings)
+    expected = token("email", "ann@example.com", key)
+    rows = {r["event_id"]: r for r in read(loaded.settings, "silver_events").to_pylist()}
+    assert rows["w2"]["email_token"] == rows["e1"]["email_token"] == expected
+    assert rows["w2"]["phone_token"] == token("phone", "+15550100000", key)
+    for name in ("silver_events", "silver_records", "silver_identifiers", "consents", "ops_dropped_messages"):
+        text = str(read(loaded.settings, name).to_pylist()).lower()
+        for raw in ("example.com", "555", "'ann'", '"ann"', "other"):
+            assert raw not in text, f"{raw} in {name}"
+    assert vault.reveal(loaded, [expected], purpose="test") == {expected: "ann@example.com"}
+
+
+def test_consent_is_stated_by_people_and_denied_anywhere(loaded: Context) -> None:
+    rows = read(loaded.settings, "consents").to_pylist()
+    web = {(r["event_id"], r["identifier_type"], r["purpose"], r["status"]) for r in rows if r["source"] == "sim_web"}
+    assert ("w1", "anonymous_id", "marketing", "denied") in web  # seen on a page view
+    assert ("w1", "anonymous_id", "analytics", "granted") not in web  # a page view grants nothing
+    assert ("w2", "email", "marketing", "granted") in web
+    assert ("w3", "anonymous_id", "analytics", "denied") in web  # of a suppressed message
+    crm = {(r["purpose"], r["status"]) for r in rows if r["source"] == "sim_crm_people"}
+    assert crm == {("marketing", "granted"), ("profiling", "denied")}  # "perhaps" is no consent
+
+
+def test_three_engines_read_equal_rows(session: SparkSession, loaded: Context) -> None:
+    from jobs.lake.frames import read_frame
+
+    columns = ["source", "event_id", "occurred_at", "receive_position", "properties", "event_date", "is_simulated"]
+    spark = read_frame(session, loaded.settings, "silver_events").select(*columns).toArrow().to_pylist()
+    rust = read(loaded.settings, "silver_events", columns).to_pylist()
+    duck = (
+        lake_connection(loaded.settings)
+        .execute(f"select {', '.join(columns)} from silver_events")
+        .to_arrow_table()
+        .to_pylist()
+    )
+    by_id = [sorted(rows, key=lambda r: (r["source"], r["event_id"])) for rows in (spark, rust, duck)]
+    assert by_id[0] == by_id[1] == by_id[2]
+    assert len(by_id[0]) == len(messages.ACCEPTED)
+
+
+def test_a_batch_delivered_again_changes_nothing(session: SparkSession, loaded: Context) -> None:
+    """Removing the newest commit of the checkpoint is the crash between the writes and Spark's own bookkeeping."""
+    before = contents(loaded.settings)
+    commits = loaded.settings.checkpoints / "silver" / "commits"
+    newest = max((p for p in commits.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
+    newest.unlink()
+    (commits / f".{newest.name}.crc").unlink(missing_ok=True)
+    assert in_flight(loaded.settings)["pos"] == len(messages.POS)
+    silver.run_silver(session, loaded.settings, load_keys(loaded.settings)[0])
+    assert contents(loaded.settings) == before
+
+
+def test_a_crash_between_two_tables_neither_loses_nor_doubles(
+    session: SparkSession,
+    loaded: Context,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make_settings: Callable[..., Settings],
+) -> None:
+    settings = make_settings(tmp_path / "home")
+    shutil.copytree(loaded.settings.home / "keys", settings.home / "keys")
+    messages.deliver(settings.landing)
+    append = silver.append_once
+
+    def dies_at_identifiers(frame: object, home: Settings, name: str, **options: object) -> None:
+        if name == "silver_identifiers":
+            raise RuntimeError("killed here")
+        append(frame, home, name, **options)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(silver, "append_once", dies_at_identifiers)
+        with pytest.raises(Exception, match="killed here"):
+            ingest(session, context_of(settings))
+    assert len(read(settings, "silver_events").to_pylist()) == len(messages.ACCEPTED)
+    ingest(session, context_of(settings))
+    assert contents(settings) == contents(loaded.settings)
+    # A later delivery repeats an event: counted as a duplicate against the table, not only within its batch.
+    (settings.landing / "pos" / "again.ndjson").write_text(messages.lines([messages.order(1), messages.order(9)]))
+    ingest(session, context_of(settings))
+    assert all(r["is_balanced"] for r in compute_balance(context_of(settings)))
+    pos = {r["source"]: r for r in compute_balance(context_of(settings))}["pos"]
+    assert (pos["received"], pos["accepted"], pos["duplicate"]) == (9, 3, 2)
