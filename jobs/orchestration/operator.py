@@ -51,11 +51,16 @@ class C360Command(BaseOperator):
         settings = load_settings()
         run_id = run_id_of(self.dag_id, str(context["run_id"]))
         executable = str(settings.task_command or bin_path("c360"))
-        result = self.hook.run_command(
-            [executable, *(argument for argument in self.arguments if argument != "")],
-            env=child_environment(settings, run_id),
-            cwd=str(settings.project_root),
-        )
+        command = [executable, *(argument for argument in self.arguments if argument != "")]
+        environment = child_environment(settings, run_id)
+        try:
+            result = self.hook.run_command(command, env=environment, cwd=str(settings.project_root))
+        except KeyboardInterrupt as interrupt:
+            self.on_kill()
+            raise AirflowFailException("interrupted by hand; not tried again") from interrupt
+        except BaseException:  # a timeout, for one: it must not leave a writer behind
+            self.on_kill()
+            raise
         try_number = int(context["ti"].try_number or 1)
         record_exit(settings, TaskExit(self.dag_id, self.task_id, run_id, try_number, result.exit_code))
         self._judge(result.exit_code)

@@ -1,0 +1,201 @@
+"""`c360 run`: sample, lake, then the DAGs one after the other through `airflow dags test`, one process at a time."""
+
+import re
+import subprocess
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import yaml
+
+from jobs.core.definitions import load_syncs
+from jobs.core.errors import ExitCode, PermanentError
+from jobs.core.exits import TaskExit, record_exit, recorded_exits
+from jobs.core.settings import Settings, bin_path, find_java, load_settings
+from jobs.pipeline.airflow_env import airflow_environment, migrate_once
+from jobs.pipeline.output import is_progress, task_started, task_text
+from jobs.pipeline.processes import interruptible, kill_tree
+
+# The sample ends on 2018-01-01; a fixed clock makes "the last 90 days" mean something, and runs repeatable.
+SAMPLE_CLOCK = "2018-01-02T00:00:00+00:00"
+JAVA_VERSIONS = (17, 21)
+JAVA_REMEDY = (
+    "Java 17 or 21 is needed, found {found}; "
+    "Debian or Ubuntu: apt-get install -y openjdk-17-jre-headless · macOS: brew install openjdk@17"
+)
+TAIL_LINES = 25
+
+
+class StageFailedError(PermanentError):
+    """A step of the run failed; carries the exit code that the run ends with."""
+
+    def __init__(self, message: str, exit_code: ExitCode) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass
+class Pipeline:
+    """One `c360 run`: where it runs, and what it has to remember until its end."""
+
+    settings: Settings
+    run_id: str
+    households: int | None = None
+    refused_input: list[str] = field(default_factory=list)
+
+    @property
+    def logs(self) -> Path:
+        """Full output of each step, of the last run."""
+        return self.settings.home / "logs" / "run"
+
+    def execute(self) -> ExitCode:
+        """Runs every step; raises StageFailedError at the first that fails. 4 when some input was refused."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        require_supported_java()
+        with interruptible():
+            self._prepare()
+            environment = airflow_environment(self.settings)
+            if migrate_once(self.settings, environment):
+                click.echo("airflow: database ready")
+            for dag_id in dag_order(self.settings):
+                self._run_dag(dag_id, environment)
+        return ExitCode.REFUSED_INPUT if self.refused_input else ExitCode.OK
+
+    def _prepare(self) -> None:
+        self._command("lake", "fetch-jars")
+        if has_landing_files(self.settings):
+            click.echo("sample: landing/ has files already, nothing is added")
+        else:
+            pin_sample_clock(self.settings)
+            size = {"C360_SAMPLE_HOUSEHOLDS": str(self.households)} if self.households else {}
+            self._command("sample", "generate", **size)
+        self._command("lake", "init")
+
+    def _command(self, *arguments: str, **extra: str) -> None:
+        name = "_".join(arguments).replace("-", "_")
+        environment = self.settings.child_environment | {"C360_RUN_ID": self.run_id} | extra
+        click.echo(f"▶ c360 {' '.join(arguments)}")
+        watch = Watch(self.logs / f"{name}.log", unwrap=False)
+        code = watch.run([bin_path("c360"), *arguments], environment)
+        record_exit(self.settings, TaskExit("prepare", name, self.run_id, 1, code))
+        if code != ExitCode.OK:
+            watch.show_tail()
+            raise StageFailedError(f"`c360 {' '.join(arguments)}` failed; all of it: {watch.log}", _exit_of([code]))
+
+    def _run_dag(self, dag_id: str, environment: dict[str, str]) -> None:
+        before = len(recorded_exits(self.settings))
+        click.echo(f"▶ {dag_id}")
+        watch = Watch(self.logs / f"{dag_id}.log", unwrap=True)
+        code = watch.run([bin_path("airflow"), "dags", "test", dag_id], environment)
+        exits = recorded_exits(self.settings)[before:]
+        self.refused_input += [e.task_id for e in exits if e.exit_code == ExitCode.REFUSED_INPUT]
+        if code != ExitCode.OK:
+            watch.show_tail()
+            last = f" at {exits[-1].task_id}" if exits else ""
+            raise StageFailedError(
+                f"{dag_id} stopped{last}; all of it: {watch.log}", _exit_of([e.exit_code for e in exits[-1:]])
+            )
+
+
+@dataclass
+class Watch:
+    """Runs one process, writes all it says to `log`, and shows the lines that tell of progress."""
+
+    log: Path
+    unwrap: bool
+    _tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
+    _shown: set[str] = field(default_factory=set)
+
+    def run(self, command: list[str], environment: dict[str, str]) -> int:
+        """Exit code of the process; it and all below it are ended when we are interrupted."""
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="backslashreplace",
+            start_new_session=True,
+        )
+        try:
+            with self.log.open("w", encoding="utf-8") as log:
+                for line in _lines(process):
+                    log.write(line + "\n")
+                    self._show(line)
+            return process.wait()
+        except BaseException:
+            kill_tree(process)
+            raise
+
+    def _show(self, line: str) -> None:
+        task = task_started(line) if self.unwrap else None
+        text = task_text(line) if self.unwrap else line
+        if task:
+            click.echo(f"  · {task}")
+            self._tail.clear()
+        elif text is not None:
+            self._tail.append(text)
+            if is_progress(text):
+                click.echo(f"    {text}")
+                self._shown.add(text)
+
+    def show_tail(self) -> None:
+        """The last lines of the step that failed, except those already shown."""
+        for text in self._tail:
+            if text not in self._shown and text.strip():
+                click.echo(f"    {text}", err=True)
+
+
+def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        yield line.rstrip("\n")
+
+
+def _exit_of(codes: list[int]) -> ExitCode:
+    return ExitCode.GATED if ExitCode.GATED in codes else ExitCode.FAILED
+
+
+def dag_order(settings: Settings) -> list[str]:
+    """The DAGs in the order of their assets, syncs last."""
+    syncs = [f"sync_{name}" for name in load_syncs(settings.project_root)]
+    return ["ingest_events", "build_profiles", "train_models", "score_profiles", *syncs]
+
+
+def has_landing_files(settings: Settings) -> bool:
+    """Whether a producer, or an earlier run, has delivered anything."""
+    return any(path.is_file() for path in settings.landing.glob("*/**/*")) if settings.landing.exists() else False
+
+
+def pin_sample_clock(settings: Settings) -> None:
+    """Writes the sample's clock into `C360_HOME/settings.yml`, unless a clock is set; later commands find it there."""
+    if settings.now is not None:
+        return
+    file = settings.home / "settings.yml"
+    found = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None
+    content = (found or {}) | {"now": SAMPLE_CLOCK}
+    note = "# `now` is the clock of the sample data; delete the line when you load your own.\n"
+    settings.home.mkdir(parents=True, exist_ok=True)
+    file.write_text(note + yaml.safe_dump(content, sort_keys=True), encoding="utf-8")
+    load_settings(home=settings.home)  # fails here, with the name of the setting, rather than in every step
+
+
+def require_supported_java() -> int:
+    """Major version of java; raises PermanentError with the remedy in one line."""
+    java = find_java()
+    if java is None:
+        raise PermanentError(JAVA_REMEDY.format(found="none"))
+    done = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    major = java_major(done.stderr + done.stdout)
+    if major not in JAVA_VERSIONS:
+        raise PermanentError(JAVA_REMEDY.format(found=major or "no working one"))
+    return major
+
+
+def java_major(text: str) -> int | None:
+    """17 of `openjdk version "17.0.15"`, 8 of `java version "1.8.0_401"`; None when it names no version."""
+    found = re.search(r'version "(?:1\.)?(\d+)', text)
+    return int(found[1]) if found else None
