@@ -64,9 +64,11 @@ class Settings(BaseModel):
     airflow_port: int = Field(default=8080, ge=1, le=65535, description="Port of Airflow's API and UI, on loopback")
     task_command: Annotated[Path, BeforeValidator(_absolute)] | None = Field(
         default=None,
-        description="The c360 executable that DAG tasks start; unset means the one beside Airflow's Python",
+        description="The c360 executable that runs and DAG tasks start; unset means the one beside this Python",
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severe log line of c360 to show"
+    )
 
     @property
     def project_root(self) -> Path:
@@ -92,6 +94,11 @@ class Settings(BaseModel):
     def warehouse_file(self) -> Path:
         """The published DuckDB file; replaced whole, never opened for writing."""
         return self.home / "warehouse" / "c360.duckdb"
+
+    @property
+    def executable(self) -> str:
+        """The c360 command that child processes are started with."""
+        return str(self.task_command or bin_path("c360"))
 
     @cached_property
     def child_environment(self) -> dict[str, str]:
@@ -130,6 +137,18 @@ def load_settings(**overrides: object) -> Settings:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper() if first["loc"] else "settings"
         raise UsageError(f"{name}: {first['msg']} (in the environment or {home / 'settings.yml'})") from error
+
+
+def setting_origins(settings: Settings) -> dict[str, str]:
+    """Where each setting's value comes from: default, settings.yml, environment, or command line (`--home`)."""
+    file, environment = _from_home(settings.home), _from_environment()
+    origins: dict[str, str] = {}
+    for name in Settings.model_fields:
+        origins[name] = "environment" if name in environment else "settings.yml" if name in file else "default"
+    default_home = Path(str(environment.get("home", ".c360"))).expanduser().resolve()
+    if settings.home != default_home:
+        origins["home"] = "command line"
+    return origins
 
 
 def prepare_process() -> None:

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from jobs.core.errors import ExitCode
 from jobs.core.exits import TaskExit, record_exit
-from jobs.core.settings import Settings, bin_path, load_settings
+from jobs.core.settings import Settings, load_settings
 
 GRACE_SECONDS = 10
 NOT_IN_RUN_ID = re.compile(r"[^A-Za-z0-9_.:+-]")
@@ -50,8 +50,7 @@ class C360Command(BaseOperator):
         """Runs the command; raises AirflowFailException when a retry cannot help, AirflowException when it may."""
         settings = load_settings()
         run_id = run_id_of(self.dag_id, str(context["run_id"]))
-        executable = str(settings.task_command or bin_path("c360"))
-        command = [executable, *(argument for argument in self.arguments if argument != "")]
+        command = [settings.executable, *(argument for argument in self.arguments if argument != "")]
         environment = child_environment(settings, run_id)
         try:
             result = self.hook.run_command(command, env=environment, cwd=str(settings.project_root))

@@ -8,18 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
-import yaml
 
 from jobs.core.definitions import load_syncs
 from jobs.core.errors import ExitCode, PermanentError
 from jobs.core.exits import TaskExit, record_exit, recorded_exits
-from jobs.core.settings import Settings, bin_path, find_java, load_settings
+from jobs.core.settings import Settings, bin_path, find_java
 from jobs.pipeline.airflow_env import airflow_environment, migrate_once
 from jobs.pipeline.output import is_progress, task_started, task_text
 from jobs.pipeline.processes import interruptible, kill_tree
 
-# The sample ends on 2018-01-01; a fixed clock makes "the last 90 days" mean something, and runs repeatable.
-SAMPLE_CLOCK = "2018-01-02T00:00:00+00:00"
 JAVA_VERSIONS = (17, 21)
 JAVA_REMEDY = (
     "Java 17 or 21 is needed, found {found}; "
@@ -68,17 +65,16 @@ class Pipeline:
         if has_landing_files(self.settings):
             click.echo("sample: landing/ has files already, nothing is added")
         else:
-            pin_sample_clock(self.settings)
-            size = {"C360_SAMPLE_HOUSEHOLDS": str(self.households)} if self.households else {}
-            self._command("sample", "generate", **size)
+            size = ["--households", str(self.households)] if self.households else []
+            self._command("sample", "generate", *size)
         self._command("lake", "init")
 
-    def _command(self, *arguments: str, **extra: str) -> None:
-        name = "_".join(arguments).replace("-", "_")
-        environment = self.settings.child_environment | {"C360_RUN_ID": self.run_id} | extra
+    def _command(self, *arguments: str) -> None:
+        name = "_".join(arguments[:2]).replace("-", "_")
+        environment = self.settings.child_environment | {"C360_RUN_ID": f"prepare.{self.run_id}"}
         click.echo(f"▶ c360 {' '.join(arguments)}")
         watch = Watch(self.logs / f"{name}.log", unwrap=False)
-        code = watch.run([bin_path("c360"), *arguments], environment)
+        code = watch.run([self.settings.executable, *arguments], environment)
         record_exit(self.settings, TaskExit("prepare", name, self.run_id, 1, code))
         if code != ExitCode.OK:
             watch.show_tail()
@@ -168,19 +164,6 @@ def dag_order(settings: Settings) -> list[str]:
 def has_landing_files(settings: Settings) -> bool:
     """Whether a producer, or an earlier run, has delivered anything."""
     return any(path.is_file() for path in settings.landing.glob("*/**/*")) if settings.landing.exists() else False
-
-
-def pin_sample_clock(settings: Settings) -> None:
-    """Writes the sample's clock into `C360_HOME/settings.yml`, unless a clock is set; later commands find it there."""
-    if settings.now is not None:
-        return
-    file = settings.home / "settings.yml"
-    found = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None
-    content = (found or {}) | {"now": SAMPLE_CLOCK}
-    note = "# `now` is the clock of the sample data; delete the line when you load your own.\n"
-    settings.home.mkdir(parents=True, exist_ok=True)
-    file.write_text(note + yaml.safe_dump(content, sort_keys=True), encoding="utf-8")
-    load_settings(home=settings.home)  # fails here, with the name of the setting, rather than in every step
 
 
 def require_supported_java() -> int:
