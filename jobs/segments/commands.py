@@ -63,9 +63,10 @@ def preview(context: Context, name: str) -> None:
     Example:
       c360 segments preview lapsing_customers
     """
+    header = _segment(context, name)
     from jobs.segments.preview import count_members
 
-    click.echo(count_members(context.settings, _segment(context, name)))
+    click.echo(count_members(context.settings, header))
 
 
 def _segment(context: Context, name: str) -> SegmentHeader:
