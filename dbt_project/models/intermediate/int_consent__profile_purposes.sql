@@ -1,0 +1,23 @@
+-- Per identifier and purpose the latest statement holds; over the identifiers of a profile one denial is enough.
+-- Who never said anything is not in here, and that means no.
+with statements as (
+    select
+        *,
+        row_number() over (
+            partition by identifier_type, identifier_value, purpose
+            order by effective_at desc, receive_position desc, consent_id
+        ) as recency_rank
+    from {{ ref('stg_lake__consents') }}
+)
+
+select
+    identifiers.profile_id,
+    statements.purpose,
+    bool_and(statements.status = 'granted') as is_granted
+from statements
+inner join {{ ref('int_identity__identifiers') }} as identifiers
+    on
+        statements.identifier_type = identifiers.identifier_type
+        and statements.identifier_value = identifiers.identifier_value
+where statements.recency_rank = 1
+group by identifiers.profile_id, statements.purpose

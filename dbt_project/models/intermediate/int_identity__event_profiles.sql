@@ -1,0 +1,19 @@
+-- The strongest identifier that is known decides: account, card, e-mail, phone, browser.
+{% set kinds = [
+    ('user_id', 'user_id'),
+    ('loyalty_id', 'loyalty_id'),
+    ('email', 'email_token'),
+    ('phone', 'phone_token'),
+    ('anonymous_id', 'anonymous_id'),
+] %}
+
+select
+    events.event_key,
+    coalesce(
+        {% for kind, _ in kinds %}by_{{ kind }}.profile_id{{ ', ' if not loop.last }}{% endfor %}
+    ) as profile_id
+from {{ ref('stg_lake__events') }} as events
+{% for kind, column in kinds %}
+left join {{ ref('int_identity__identifiers') }} as by_{{ kind }}
+    on by_{{ kind }}.identifier_type = '{{ kind }}' and events.{{ column }} = by_{{ kind }}.identifier_value
+{% endfor %}

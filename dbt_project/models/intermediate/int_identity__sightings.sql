@@ -1,0 +1,13 @@
+select
+    identifiers.profile_id,
+    sightings.identifier_type,
+    sightings.identifier_value,
+    sightings.source,
+    sightings.is_simulated,
+    sightings.first_seen_at,
+    sightings.last_seen_at
+from {{ ref('stg_lake__identifier_sightings') }} as sightings
+inner join {{ ref('int_identity__identifiers') }} as identifiers
+    on
+        sightings.identifier_type = identifiers.identifier_type
+        and sightings.identifier_value = identifiers.identifier_value

@@ -1,0 +1,33 @@
+with totals as (
+    select
+        event_key,
+        cast(count(*) as bigint) as line_count,
+        cast(sum(quantity) as bigint) as item_quantity,
+        cast(sum(sales_value) as decimal(18, 2)) as sales_value,
+        cast(sum(retail_discount) as decimal(18, 2)) as retail_discount,
+        cast(sum(coupon_discount) as decimal(18, 2)) as coupon_discount,
+        cast(sum(coupon_match_discount) as decimal(18, 2)) as coupon_match_discount
+    from {{ ref('int_orders__lines') }}
+    group by event_key
+)
+
+select
+    orders.order_id,
+    orders.source,
+    orders.event_id,
+    orders.is_simulated,
+    profiles.profile_id,
+    orders.ordered_at,
+    orders.order_date,
+    orders.store_id,
+    coalesce(totals.line_count, 0) as line_count,
+    coalesce(totals.item_quantity, 0) as item_quantity,
+    cast(coalesce(totals.sales_value, 0) as decimal(18, 2)) as sales_value,
+    cast(coalesce(totals.retail_discount, 0) as decimal(18, 2)) as retail_discount,
+    cast(coalesce(totals.coupon_discount, 0) as decimal(18, 2)) as coupon_discount,
+    cast(coalesce(totals.coupon_match_discount, 0) as decimal(18, 2)) as coupon_match_discount,
+    orders.currency
+from {{ ref('stg_pos__orders') }} as orders
+inner join {{ ref('int_orders__accepted') }} as accepted on orders.event_key = accepted.event_key
+inner join {{ ref('int_identity__event_profiles') }} as profiles on orders.event_key = profiles.event_key
+left join totals on orders.event_key = totals.event_key

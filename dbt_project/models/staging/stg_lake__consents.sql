@@ -1,0 +1,13 @@
+select
+    consent_id,
+    source,
+    identifier_type,
+    identifier_value,
+    purpose,
+    status,
+    cast(effective_at as timestamp) as effective_at,
+    receive_position
+from {{ source('lake', 'consents') }}
+where
+    cast(received_at as timestamp) <= {{ as_of() }}
+    and cast(effective_at as timestamp) <= {{ as_of() }}

@@ -1,0 +1,99 @@
+"""`c360 warehouse …`: build, publish, query."""
+
+import click
+
+from jobs.core.command import HintingGroup, pass_context
+from jobs.core.context import Context
+
+
+@click.group(cls=HintingGroup)
+def group() -> None:
+    """Build with dbt, publish atomically, query read-only.
+
+    A build goes into a private file. The gate `marts` judges it there, and only then can it be published: the file that
+    everybody reads is replaced in one step.
+
+    \b
+    Examples:
+      c360 warehouse build
+      c360 quality gate marts
+      c360 warehouse publish
+      c360 warehouse sql "select lifecycle_stage, count(*) from marts.dim_profiles group by all"
+    """
+
+
+@group.command("build")
+@click.option("--select", metavar="SELECTION", help="Only these dbt nodes, on a copy of the published warehouse.")
+@pass_context
+def build_command(context: Context, select: str | None) -> None:
+    """Run `dbt build` (models, contracts, tests) into the private file.
+
+    Exit code 3 when a data test stops it. Running it again on unchanged input gives equal tables.
+
+    \b
+    Examples:
+      c360 warehouse build
+      c360 warehouse build --select "source:lake.gold_recommendations+"
+      C360_DBT_TARGET=spark c360 warehouse build      on Spark, into Delta tables
+    """
+    from jobs.lake.runs import stage
+    from jobs.warehouse.build import build
+
+    with stage(context, "warehouse.build") as current:
+        build_id = build(context, current, select=select)
+    nodes = current.details.get("dbt_nodes")
+    counts = ", ".join(f"{n} {kind}s" for kind, n in sorted(nodes.items())) if isinstance(nodes, dict) else ""
+    click.echo(f"build {build_id}: {counts}; next: c360 quality gate marts")
+
+
+@group.command("publish")
+@pass_context
+def publish_command(context: Context) -> None:
+    """Swap the private build onto the published file, if the gate `marts` has passed it.
+
+    \b
+    Examples:
+      c360 warehouse publish
+    """
+    from jobs.lake.runs import stage
+    from jobs.warehouse.publish import publish
+
+    with stage(context, "warehouse.publish") as current:
+        done = publish(context.settings)
+        current.details |= {"build_id": done.build_id, "sha256": done.sha256}
+    click.echo(f"build {done.build_id} is published: {context.settings.warehouse_file}")
+
+
+@group.command()
+@click.argument("query")
+@click.option("--json", "style", flag_value="json", help="One JSON object per row.")
+@click.option("--csv", "style", flag_value="csv", help="Comma-separated, with a header.")
+@click.option("--limit", default=100, show_default=True, help="Most rows of the printed table; not for --json, --csv.")
+@pass_context
+def sql(context: Context, query: str, style: str | None, limit: int) -> None:
+    """Query the published warehouse, read-only; files and network are out of reach.
+
+    \b
+    Examples:
+      c360 warehouse sql "select * from marts.dim_profiles limit 5"
+      c360 warehouse sql --csv "from marts.kpi_daily order by kpi_date"
+    """
+    from jobs.warehouse.query import render, run_query
+
+    for line in render(*run_query(context.settings, query), style=style or "table", limit=limit):
+        click.echo(line)
+
+
+@group.command()
+@pass_context
+def tables(context: Context) -> None:
+    """List the published tables with their rows.
+
+    \b
+    Examples:
+      c360 warehouse tables
+    """
+    from jobs.warehouse.query import list_tables, render
+
+    for line in render(*list_tables(context.settings), style="table", limit=1000):
+        click.echo(line)

@@ -1,0 +1,127 @@
+"""Runs dbt in this process: its profile, its arguments and what it says about failures. Writes below C360_HOME only."""
+
+import json
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jobs.core.errors import C360Error, GateError, PermanentError
+from jobs.core.settings import Settings
+from jobs.warehouse.paths import dbt_folder
+
+log = logging.getLogger(__name__)
+BROKEN = ("error", "fail", "runtime error")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One node that did not succeed."""
+
+    name: str
+    kind: str
+    status: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a dbt run did: nodes by resource type, and the failures among them."""
+
+    counts: dict[str, int]
+    failures: tuple[Failure, ...]
+
+
+def profile(settings: Settings, database: Path) -> dict[str, Any]:
+    """The dbt profile with both targets. The Delta extension was put into extension_directory before dbt looks there."""
+    duck = settings.home / "duckdb"
+    duckdb_target = {
+        "type": "duckdb",
+        "path": str(database),
+        "schema": "main",
+        "threads": settings.duckdb_threads,
+        "extensions": ["delta"],
+        "keep_open": False,
+        "config_options": {
+            "extension_directory": str(duck / "extensions"),
+            "temp_directory": str(duck / "tmp"),
+            "memory_limit": settings.duckdb_memory,
+            "threads": settings.duckdb_threads,
+            "autoinstall_known_extensions": False,
+            "preserve_insertion_order": False,
+        },
+        "settings": {"TimeZone": "UTC"},
+    }
+    spark_target = {"type": "spark", "method": "session", "host": "NA", "schema": "main", "threads": 1}
+    return {"c360": {"target": settings.dbt_target, "outputs": {"duckdb": duckdb_target, "spark": spark_target}}}
+
+
+def variables(settings: Settings, as_of: datetime) -> dict[str, str]:
+    """The dbt variables of a build: the moment it describes and where the lake is."""
+    moment = as_of.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return {"as_of": moment, "lake_root": str(settings.lake)}
+
+
+def arguments(settings: Settings, as_of: datetime, selection: list[str]) -> list[str]:
+    """Command line of `dbt build`."""
+    folder = dbt_folder(settings)
+    options = {
+        "--project-dir": settings.project_root / "dbt_project",
+        "--profiles-dir": folder,
+        "--target": settings.dbt_target,
+        "--target-path": folder / "target",
+        "--log-path": folder / "logs",
+        "--log-level": "none",
+        "--log-level-file": "info",
+        "--vars": json.dumps(variables(settings, as_of)),
+    }
+    given = [text for pair in options.items() for text in map(str, pair)]
+    return ["build", *given, *(["--select", *selection] if selection else [])]
+
+
+def run_dbt(settings: Settings, database: Path, as_of: datetime, selection: list[str], extra: list[str]) -> Outcome:
+    """One `dbt build`; raises PermanentError when dbt could not even start (a model that does not parse)."""
+    from dbt.cli.main import dbtRunner
+
+    folder = dbt_folder(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "profiles.yml").write_text(yaml.safe_dump(profile(settings, database)), encoding="utf-8")
+    done = dbtRunner(callbacks=[_log_progress]).invoke([*arguments(settings, as_of, selection), *extra])
+    if done.exception is not None or done.result is None:
+        raise PermanentError(f"dbt could not run: {_one_line(str(done.exception))}; log: {folder / 'logs' / 'dbt.log'}")
+    counts: dict[str, int] = {}
+    failures = []
+    for result in getattr(done.result, "results", []):
+        kind = str(result.node.resource_type)
+        if kind == "exposure":  # nothing was run: dbt lists what stands behind the built models
+            continue
+        counts[kind] = counts.get(kind, 0) + 1
+        if str(result.status) in BROKEN:
+            failures.append(Failure(result.node.name, kind, str(result.status), _one_line(str(result.message))))
+    return Outcome(counts, tuple(failures))
+
+
+def raise_failures(outcome: Outcome) -> None:
+    """GateError when only data tests said no; PermanentError naming the nodes when something broke; nothing otherwise."""
+    if not outcome.failures:
+        return
+    said_no = [f for f in outcome.failures if f.kind == "test" and f.status == "fail"]
+    broken = [f for f in outcome.failures if f not in said_no]
+    kind: type[C360Error] = PermanentError if broken else GateError
+    named = "; ".join(f"{f.name} ({f.message})" for f in (broken or said_no)[:5])
+    more = f" and {len(broken or said_no) - 5} more" if len(broken or said_no) > 5 else ""
+    what = "dbt build failed" if broken else "data tests stopped the build"
+    raise kind(f"{what}: {named}{more}; nothing was published")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:300]
+
+
+def _log_progress(event: Any) -> None:
+    """dbt's own console is off; the end of each model is news for whoever watches a build."""
+    if event.info.name == "LogModelResult":
+        log.info("dbt %s: %.1f s", event.data.description, event.data.execution_time)

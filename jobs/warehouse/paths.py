@@ -1,0 +1,35 @@
+"""Where the warehouse lives below C360_HOME, and which part of it is public."""
+
+from pathlib import Path
+
+from expectations import contracts
+from jobs.core.settings import Settings
+
+BUILD_FILE = Path("warehouse") / "build" / "c360_build.duckdb"
+INTERNAL_SCHEMAS = ("staging", "intermediate")
+SCHEMAS = (*INTERNAL_SCHEMAS, "marts", "segments", "activation", "ops")
+
+
+def build_file(settings: Settings) -> Path:
+    """The private file that dbt builds into; nobody reads it but the gate."""
+    return settings.home / BUILD_FILE
+
+
+def sidecar_file(settings: Settings) -> Path:
+    """JSON beside the published file: build id, sha256, DuckDB version, storage version."""
+    return settings.warehouse_file.with_name(settings.warehouse_file.name + ".json")
+
+
+def dbt_folder(settings: Settings) -> Path:
+    """Profile, compiled SQL, artifacts and logs of dbt."""
+    return settings.home / "warehouse" / "dbt"
+
+
+def spark_warehouse(settings: Settings) -> Path:
+    """Root of the schemas that the target `spark` builds."""
+    return settings.home / "spark" / "warehouse"
+
+
+def public_marts() -> tuple[str, ...]:
+    """Relations that other teams may rely on, `marts.<name>`."""
+    return tuple(f"marts.{name}" for name in contracts.marts())

@@ -1,0 +1,61 @@
+"""Read-only doors to the warehouse: no file, no network, no setting can be reached from a query."""
+
+from pathlib import Path
+
+import duckdb
+
+from jobs.core.errors import PermanentError
+from jobs.core.settings import Settings
+from jobs.warehouse.paths import build_file
+
+
+def open_published(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """A connection to the published file, whichever build it is at this moment; raises PermanentError when there is none.
+
+    It keeps reading that build when the next one is published meanwhile. The caller closes it.
+    """
+    if not settings.warehouse_file.exists():
+        raise PermanentError(
+            "no warehouse is published yet; run: c360 warehouse build, c360 quality gate marts, c360 warehouse publish"
+        )
+    return _open(settings, settings.warehouse_file)
+
+
+def open_build(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """A connection to the private build, for the gate; raises PermanentError when there is no complete one."""
+    file = build_file(settings)
+    if not file.exists():
+        raise PermanentError("no build to judge; run: c360 warehouse build")
+    connection = _open(settings, file)
+    if build_id(connection) is None:
+        connection.close()
+        raise PermanentError("the last build did not finish; run: c360 warehouse build")
+    return connection
+
+
+def build_id(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """The id of the build that the connection reads; None when the build did not finish."""
+    try:
+        found = connection.execute("select build_id from ops.build_info").fetchall()
+    except duckdb.CatalogException:
+        return None
+    return str(found[0][0]) if found else None
+
+
+def _open(settings: Settings, file: Path) -> duckdb.DuckDBPyConnection:
+    options: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": settings.duckdb_memory,
+        "threads": settings.duckdb_threads,
+        "temp_directory": str(settings.home / "duckdb" / "tmp"),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "enable_external_access": False,
+    }
+    try:
+        connection = duckdb.connect(str(file), read_only=True, config=options)
+    except duckdb.IOException as error:
+        raise PermanentError(f"{file} cannot be read: {' '.join(str(error).split())[:200]}") from error
+    connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set enable_progress_bar = false")
+    connection.execute("set lock_configuration = true")
+    return connection
