@@ -124,7 +124,7 @@ def _as_marker(item: Written) -> dict[str, object]:
 
 
 def _is_there(settings: Settings, item: dict[str, Any]) -> bool:
-    path = settings.landing / item["source"] / item["file"]
+    path: Path = settings.landing / str(item["source"]) / str(item["file"])
     size: int = item["size_bytes"]
     return path.is_file() and path.stat().st_size == size
 

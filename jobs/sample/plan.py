@@ -41,14 +41,14 @@ def _real(database: Database) -> dict[str, object]:
 
 
 def _web(database: Database) -> dict[str, object]:
-    """`messages` = accepted + duplicates + suppressed + broken, each message counted once."""
+    """`messages` = accepted + duplicates + suppressed + broken; `late` are those accepted that came over an hour late."""
     counts = _named(
         database,
         """
         select count(*) + count(*) filter (where is_doubled) as messages, count(*) filter (where is_doubled) as duplicates,
             count(*) filter (where is_suppressed) as suppressed, count(*) filter (where broken_kind is not null) as broken,
             count(*) filter (where broken_kind is null and not is_suppressed) as accepted,
-            count(*) filter (where is_late) as late,
+            count(*) filter (where is_late and broken_kind is null and not is_suppressed) as late,
             count(distinct anonymous_id) as browsers, count(distinct session) as sessions
         from web
         """,

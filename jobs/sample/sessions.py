@@ -68,9 +68,12 @@ create table sessions as
             select household_id, unnest(range(between_u('whims:' || household_id, {whims[0]}, {whims[1]}))) as number
             from households
         )
+    ), first_baskets as (
+        -- One basket per household and second, so that the join below has one answer.
+        select * from baskets qualify row_number() over (partition by household_id, ordered_at order by basket_id) = 1
     ), browsing as (
         select session, visitor, products, started_at
-        from whims asof left join baskets on whims.household_id = baskets.household_id and started_at >= ordered_at
+        from whims asof left join first_baskets on whims.household_id = first_baskets.household_id and started_at >= ordered_at
     ), strangers as (
         select visitor || '-' || number as session, visitor, null::bigint[] as products,
             timestamp '2017-01-01' + hours(365 * 24 * u('stranger:' || visitor || ':' || number)) as started_at
