@@ -66,11 +66,10 @@ def judge_table(context: Context, gate: Gate, contract: TableContract, connectio
 @contextmanager
 def _open(context: Context, gate: Gate) -> Iterator[Reading]:
     if gate.place == "build":
-        from jobs.warehouse.reader import open_build
+        from jobs.warehouse.reader import build_id, open_build
 
         connection = open_build(context.settings)
-        build_id = connection.execute("select max(build_id) from ops.build_info").fetchall()[0][0]
-        versions = dict.fromkeys((c.name for c in gate.tables), str(build_id))
+        versions = dict.fromkeys((c.name for c in gate.tables), str(build_id(connection)))
     else:
         versions = {c.name: str(delta.version(context.settings, c.name)) for c in gate.tables}
         connection = lake_connection(context.settings)

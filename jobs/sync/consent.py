@@ -1,0 +1,61 @@
+"""Who may be sent at this moment. Checked when the sync runs, not when the warehouse was built; whatever is unknown means no."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from jobs.core.errors import PermanentError
+from jobs.core.settings import Settings
+from jobs.lake import delta
+from jobs.lake.duck import lake_connection
+
+_COLUMNS = {
+    "marketing": "has_marketing_consent",
+    "profiling": "has_profiling_consent",
+    "sharing": "has_sharing_consent",
+}
+_LAKE = ("profile_identifiers", "profile_redirects", "consents", "suppressions")
+# Since the build somebody may have said no, or merged into a profile that did. Only refusals count here: a grant that the
+# warehouse has not seen yet waits for the next build.
+_REFUSED = """
+with latest as (
+    select identifier_type, identifier_value, purpose, arg_max(status, (effective_at, receive_position)) as status
+    from consents where list_contains(?, purpose) group by all
+),
+refused as (
+    select i.profile_id from profile_identifiers as i join latest using (identifier_type, identifier_value)
+    where latest.status is distinct from 'granted'
+    union
+    select i.profile_id from profile_identifiers as i join suppressions using (identifier_type, identifier_value)
+)
+select profile_id from refused
+union
+select r.from_profile_id from profile_redirects as r join refused on refused.profile_id = r.to_profile_id
+"""
+
+
+def purposes_of(purpose: str, *, is_third_party: bool) -> tuple[str, ...]:
+    """The consents that a sync needs: its own purpose, and sharing where rows leave to somebody else."""
+    return tuple(dict.fromkeys((purpose, "sharing") if is_third_party else (purpose,)))
+
+
+def permitted(connection: Any, purposes: Iterable[str]) -> set[str]:
+    """Profiles of the published warehouse with all these consents and no suppression. Raises PermanentError."""
+    unknown = [purpose for purpose in purposes if purpose not in _COLUMNS]
+    if unknown:
+        raise PermanentError(
+            f"no profile states consent to {', '.join(unknown)}; a sync's purpose is one of {', '.join(_COLUMNS)}"
+        )
+    terms = " and ".join(f"{_COLUMNS[purpose]} is true" for purpose in purposes)
+    rows = connection.execute(f"select profile_id from marts.dim_profiles where {terms} and is_suppressed is false")
+    return {str(row[0]) for row in rows.fetchall()}
+
+
+def refused_since(settings: Settings, purposes: Iterable[str]) -> set[str]:
+    """Profiles that the lake knows, as of now, to have denied one of these purposes or to be suppressed."""
+    for name in _LAKE:
+        delta.ensure_table(settings, name)
+    connection = lake_connection(settings, _LAKE)
+    try:
+        return {str(row[0]) for row in connection.execute(_REFUSED, [list(purposes)]).fetchall()}
+    finally:
+        connection.close()
