@@ -14,7 +14,7 @@ from jobs.orchestration.policy import Tag, dag_defaults
 
 for sync in load_syncs(PROJECT_ROOT).values():
     with DAG(
-        dag_id=f"sync_{sync.name}",
+        dag_id=sync.name,
         schedule=[ASSETS[sync.asset]] if sync.asset else sync.schedule,
         description=sync.description,
         doc_md=__doc__,

@@ -13,7 +13,7 @@ from jobs.core.definitions import load_syncs
 from jobs.core.errors import ExitCode, PermanentError
 from jobs.core.exits import TaskExit, record_exit, recorded_exits
 from jobs.core.settings import Settings, bin_path, find_java
-from jobs.pipeline.airflow_env import airflow_environment, migrate_once
+from jobs.pipeline.airflow_env import airflow_environment, forget_queued_events, migrate_once
 from jobs.pipeline.output import is_progress, task_started, task_text
 from jobs.pipeline.processes import interruptible, kill_tree
 
@@ -58,6 +58,7 @@ class Pipeline:
                 click.echo("airflow: database ready")
             for dag_id in dag_order(self.settings):
                 self._run_dag(dag_id, environment)
+            forget_queued_events(self.settings)
         return ExitCode.REFUSED_INPUT if self.refused_input else ExitCode.OK
 
     def _prepare(self) -> None:
@@ -157,8 +158,7 @@ def _exit_of(codes: list[int]) -> ExitCode:
 
 def dag_order(settings: Settings) -> list[str]:
     """The DAGs in the order of their assets, syncs last."""
-    syncs = [f"sync_{name}" for name in load_syncs(settings.project_root)]
-    return ["ingest_events", "build_profiles", "train_models", "score_profiles", *syncs]
+    return ["ingest_events", "build_profiles", "train_models", "score_profiles", *load_syncs(settings.project_root)]
 
 
 def has_landing_files(settings: Settings) -> bool:

@@ -18,9 +18,9 @@ from jobs.pipeline.processes import interruptible, terminate
 START_SECONDS = 120
 POLL_SECONDS = 0.5
 STOP_ORDER = ("scheduler", "dag-processor", "api-server")
-# The log servers of scheduler and workers would listen on every interface; the API reads the files by itself.
+# The log server of the scheduler would listen on every interface; on one machine the API reads the files by itself.
 COMPONENTS = {
-    "api-server": ["api-server", "--skip-serve-logs"],
+    "api-server": ["api-server"],
     "scheduler": ["scheduler", "--skip-serve-logs"],
     "dag-processor": ["dag-processor"],
 }
@@ -96,7 +96,9 @@ class Server:
         click.echo(f"Airflow is up:   http://{HOST}:{self.port}")
         click.echo(f"log in as:       {USER}, password in {password_file(self.settings)}")
         click.echo(f"task logs:       {self.log_of('api-server').parent}")
-        click.echo("start the chain: trigger ingest_events; its assets set off the others. Ctrl-C stops everything.")
+        click.echo(
+            "to start:        ingest_events runs hourly or when triggered; its assets set off the others. Ctrl-C stops all."
+        )
 
     def _watch(self) -> None:
         while True:

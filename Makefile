@@ -1,0 +1,119 @@
+# Everything a person needs to type. `make` alone prints this list.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.c360-setup
+LANES := unit contracts dbt dags models sync spark e2e
+PORT ?=
+HOUSEHOLDS ?=
+
+.PHONY: help
+help: ## print this list
+	@grep -hE '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+## ---- set-up --------------------------------------------------------------------------------------------------------
+
+.PHONY: setup java
+setup: java $(STAMP) ## .venv/ with the c360 command, hash-locked; fast the second time
+
+# Java 17 or 21: Spark's launcher accepts no other. As root on Debian or Ubuntu it is installed here.
+java:
+	@major() { "$${JAVA_HOME:+$$JAVA_HOME/bin/}java" -version 2>&1 | sed -nE 's/.* version "(1\.)?([0-9]+).*/\2/p' | head -1 || true; }; \
+	case "$$(major)" in 17|21) exit 0 ;; esac; \
+	if [ "$$(id -u)" = 0 ] && [ -z "$${JAVA_HOME:-}" ] && command -v apt-get >/dev/null; then \
+	  echo "installing Java: apt-get install -y openjdk-17-jre-headless"; \
+	  { apt-get install -y -qq openjdk-17-jre-headless || { apt-get update -qq && apt-get install -y -qq openjdk-17-jre-headless; }; } >/dev/null; \
+	  case "$$(major)" in 17|21) exit 0 ;; esac; \
+	fi; \
+	echo "Java 17 or 21 is needed, found '$$(major)'; Debian or Ubuntu: sudo apt-get install -y openjdk-17-jre-headless; macOS: brew install openjdk@17 and set JAVA_HOME" >&2; exit 1
+
+$(STAMP): requirements/bootstrap.txt requirements/dev.txt pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 is needed; Debian 12: apt-get install -y python3.11-venv; macOS: brew install python@3.11; or: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV) || { \
+	  echo "python3.11 has no venv; Debian or Ubuntu: apt-get install -y python3.11-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+## ---- the product ---------------------------------------------------------------------------------------------------
+
+.PHONY: run airflow
+# Exit code 4 (done, some input refused) has its say in the last line; it is no failure of make.
+run: setup ## the whole pipeline on the embedded defaults; HOUSEHOLDS=60 for a small sample
+	@$(BIN)/c360 run $(if $(HOUSEHOLDS),--households $(HOUSEHOLDS)) || { code=$$?; [ $$code -eq 4 ] || exit $$code; }
+
+airflow: setup ## Airflow with the c360 DAGs on loopback; PORT=8081 for another port
+	@exec $(BIN)/c360 airflow $(if $(PORT),--port $(PORT))
+
+## ---- tests ---------------------------------------------------------------------------------------------------------
+
+.PHONY: test $(addprefix test-,$(LANES))
+test: setup ## all lanes, one after the other, with their times
+	@failed=""; \
+	for lane in $(LANES); do \
+	  started=$$SECONDS; echo "── $$lane"; \
+	  $(MAKE) test-$$lane && state=ok || { state=FAILED; failed="$$failed $$lane"; }; \
+	  report="$${report:-}$$(printf '%-10s %5d s  %s' $$lane $$((SECONDS - started)) $$state)"$$'\n'; \
+	done; \
+	printf '\n%s' "$$report"; \
+	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
+
+define lane
+test-$(1): setup ## only the lane $(1)
+	@$(BIN)/python -m pytest -q tests/$(1)
+endef
+$(foreach name,$(LANES),$(eval $(call lane,$(name))))
+
+## ---- lint ----------------------------------------------------------------------------------------------------------
+
+.PHONY: lint lint-python lint-types lint-imports lint-sql lint-segments lint-sizes format
+lint: setup lint-python lint-types lint-imports lint-sql lint-segments lint-sizes ## every check that runs no pipeline
+
+lint-python: ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+lint-types: ## mypy, strict
+	@$(BIN)/mypy jobs expectations models
+
+lint-imports: ## who may import whom
+	@$(BIN)/lint-imports
+
+lint-sql: ## sqlfluff over the dbt project
+	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
+
+lint-segments: ## generated segment models equal their definitions
+	@$(BIN)/c360 segments compile --check
+
+lint-sizes: ## functions and files stay small
+	@$(BIN)/python -m pytest -q tests/unit/test_house.py
+
+format: ## ruff: format and fix what can be fixed
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+## ---- housekeeping --------------------------------------------------------------------------------------------------
+
+COMPILE = $(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --generate-hashes --python-version 3.11
+
+.PHONY: lock clean reset
+lock: setup ## compile requirements/*.in into hash-locked *.txt
+	@$(COMPILE) requirements/bootstrap.in -o requirements/bootstrap.txt
+	@$(COMPILE) requirements/runtime.in -o requirements/runtime.txt
+	@$(COMPILE) requirements/dev.in -o requirements/dev.txt
+
+clean: ## remove caches and what tests leave behind; the data stays
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .c360-test spark-warehouse metastore_db derby.log
+	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+reset: ## remove C360_HOME: data, keys, warehouse, models, Airflow's state
+	@home="$${C360_HOME:-.c360}"; \
+	case "$$(realpath -m "$$home")" in "$$HOME"|/|"$$PWD") echo "refused: C360_HOME is $$home" >&2; exit 1 ;; esac; \
+	rm -rf "$$home"; echo "$$home removed"
