@@ -37,45 +37,45 @@ from (
 )
 """
 
-# Grouping equal sets of identifiers first keeps the unnesting small: a set repeats in every event of a visit.
+# Most events carry one identifier or two; of two, the smallest and the largest number are the whole set, which costs a
+# third of the memory of collecting lists. Only larger events are collected.
+EVENTS = """
+create or replace temp table identity_events as
+select
+    i.source,
+    i.event_id,
+    count(*) as members,
+    min(n.node) as a,
+    max(n.node) as b,
+    min(i.effective_at) as seen_at
+from silver_identifiers as i
+inner join identity_nodes as n
+    on i.identifier_type = n.identifier_type and i.identifier_value = n.identifier_value
+group by i.source, i.event_id
+having min(n.node) < max(n.node)
+"""
+
 EDGES = """
-create or replace temp table identity_edges as
-with events as (
-    select
-        i.source,
-        i.event_id,
-        list_sort(list(distinct n.node)) as members,
-        min(i.effective_at) as seen_at
-    from silver_identifiers as i
+with links as (
+    select source, event_id, a, b, seen_at
+    from identity_events
+    where members = 2
+    union all
+    select distinct e.source, e.event_id, e.a, n.node as b, e.seen_at
+    from identity_events as e
+    inner join silver_identifiers as i on e.source = i.source and e.event_id = i.event_id
     inner join identity_nodes as n
         on i.identifier_type = n.identifier_type and i.identifier_value = n.identifier_value
-    group by i.source, i.event_id
-    having count(distinct n.node) > 1
-),
-
-sets as (
-    select
-        members,
-        count(*) as event_count,
-        min(seen_at) as first_seen,
-        max(seen_at) as last_seen,
-        min(struct_pack(at := seen_at, source := source, event_id := event_id)) as first_event
-    from events
-    group by members
-),
-
-links as (
-    select members[1] as a, unnest(members[2:]) as b, event_count, first_seen, last_seen, first_event
-    from sets
+    where e.members > 2 and e.a < n.node
 )
 
 select
     a,
     b,
-    min(first_seen) as first_seen,
-    max(last_seen) as last_seen,
-    sum(event_count)::bigint as event_count,
-    min(first_event) as first_event
+    epoch_us(min(seen_at)) as first_seen,
+    epoch_us(max(seen_at)) as last_seen,
+    count(*) as event_count,
+    min(struct_pack(at := seen_at, source := source, event_id := event_id)) as first_event
 from links
 group by a, b
 """
@@ -153,8 +153,10 @@ def read_nodes(connection: Connection, rules: Rules) -> Nodes:
 
 def read_edges(connection: Connection) -> Edges:
     """The links between the nodes that `read_nodes` left in the connection."""
-    connection.execute(EDGES)
-    found = connection.execute(f"select a, b, {SEEN}, {FIRST_EVENT} from identity_edges order by a, b").to_arrow_table()
+    connection.execute(EVENTS)
+    columns = f"a, b, first_seen, last_seen, event_count, {FIRST_EVENT}"
+    found = connection.execute(f"select {columns} from ({EDGES}) order by a, b").to_arrow_table()
+    connection.execute("drop table identity_events")
     return Edges(
         a=_ints(found, "a"),
         b=_ints(found, "b"),

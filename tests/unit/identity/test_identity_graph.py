@@ -171,6 +171,16 @@ def test_evidence_counts_events_and_names_the_first(connection: Any) -> None:
     assert links.first_event == ["s|e1"]
 
 
+def test_a_larger_event_links_each_identifier_to_the_strongest_once(connection: Any) -> None:
+    events = [{"email": "m", "anonymous_id": "a", "user_id": "u"}, {"user_id": "u", "anonymous_id": "a"}]
+    rows = rows_of(events)
+    nodes, links, _ = graph(connection, [*rows, rows[0]])  # a repeated row counts in no link
+    pairs = [(nodes.values[a], nodes.values[b]) for a, b in zip(links.a.tolist(), links.b.tolist(), strict=True)]
+    counts = dict(zip(pairs, links.event_count.tolist(), strict=True))
+    assert counts == {("u", "m"): 1, ("u", "a"): 2}
+    assert links.first_event == ["s|e0", "s|e0"]
+
+
 def test_no_rows_make_no_profiles(connection: Any) -> None:
     nodes, links, found = graph(connection, [])
     assert (len(nodes), len(links), found.count) == (0, 0, 0)
