@@ -46,10 +46,8 @@ def _open(settings: Settings, file: Path) -> duckdb.DuckDBPyConnection:
     options: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": settings.duckdb_memory,
         "threads": settings.duckdb_threads,
-        "temp_directory": str(settings.home / "duckdb" / "tmp"),
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
-        "enable_external_access": False,
     }
     try:
         connection = duckdb.connect(str(file), read_only=True, config=options)
@@ -57,5 +55,7 @@ def _open(settings: Settings, file: Path) -> duckdb.DuckDBPyConnection:
         raise PermanentError(f"{file} cannot be read: {' '.join(str(error).split())[:200]}") from error
     connection.execute("set TimeZone = 'UTC'")
     connection.execute("set enable_progress_bar = false")
+    connection.execute(f"set temp_directory = '{settings.home / 'duckdb' / 'tmp'}'")
+    connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
     return connection
