@@ -1,0 +1,20 @@
+"""Settings for tests: a home of their own, the sample's clock, the Spark jars of the checkout."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jobs.core.settings import PROJECT_ROOT, Settings
+
+SHARED_HOME = PROJECT_ROOT / ".c360-test"
+SAMPLE_NOW = datetime(2018, 1, 2, tzinfo=UTC)
+
+
+def make_settings(home: Path, **overrides: Any) -> Settings:
+    """Settings on the sample's clock with `home` as C360_HOME; its jars are the shared ones. Reads no environment."""
+    home.mkdir(parents=True, exist_ok=True)
+    shared = SHARED_HOME / "jars"
+    shared.mkdir(parents=True, exist_ok=True)
+    if not (home / "jars").exists():
+        (home / "jars").symlink_to(shared, target_is_directory=True)
+    return Settings.model_validate({"home": home, "now": SAMPLE_NOW, "log_level": "WARNING"} | overrides)
