@@ -44,7 +44,7 @@ def profile(settings: Settings, database: Path) -> dict[str, Any]:
         "schema": "main",
         "threads": settings.duckdb_threads,
         "extensions": ["delta"],
-        "keep_open": False,
+        "keep_open": True,
         "config_options": {
             "extension_directory": str(duck / "extensions"),
             "temp_directory": str(duck / "tmp"),
@@ -89,7 +89,10 @@ def run_dbt(settings: Settings, database: Path, as_of: datetime, selection: list
     folder = dbt_folder(settings)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "profiles.yml").write_text(yaml.safe_dump(profile(settings, database)), encoding="utf-8")
-    done = dbtRunner(callbacks=[_log_progress]).invoke([*arguments(settings, as_of, selection), *extra])
+    try:
+        done = dbtRunner(callbacks=[_log_progress]).invoke([*arguments(settings, as_of, selection), *extra])
+    finally:
+        _release_file()
     if done.exception is not None or done.result is None:
         raise PermanentError(f"dbt could not run: {_one_line(str(done.exception))}; log: {folder / 'logs' / 'dbt.log'}")
     counts: dict[str, int] = {}
@@ -115,6 +118,13 @@ def raise_failures(outcome: Outcome) -> None:
     more = f" and {len(broken or said_no) - 5} more" if len(broken or said_no) > 5 else ""
     what = "dbt build failed" if broken else "data tests stopped the build"
     raise kind(f"{what}: {named}{more}; nothing was published")
+
+
+def _release_file() -> None:
+    """One open file serves all nodes (opening it again for each costs twice the time); dbt would keep it afterwards too."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    DuckDBConnectionManager.close_all_connections()
 
 
 def _one_line(text: str) -> str:
