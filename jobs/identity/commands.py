@@ -44,7 +44,9 @@ def run_command(context: Context) -> None:
 
 @group.command()
 @click.argument("subject", metavar="PROFILE_ID|[TYPE:]IDENTIFIER")
-@click.option("--limit", default=25, show_default=True, help="Most links and ledger entries to print.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=25, show_default=True, help="Most links and ledger entries to print."
+)
 @pass_context
 def explain(context: Context, subject: str, limit: int) -> None:
     """Print what a profile is made of: identifiers, the links between them, the events that prove them, its history.

@@ -99,6 +99,32 @@ def test_order_of_rows_does_not_matter(connection: Any, seed: int, limited: bool
     assert profiles.assign(nodes, again.label, {}, frozenset()).profile_ids == ids
 
 
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("limited", [False, True])
+def test_no_id_is_lost_doubled_or_revived_as_events_arrive(connection: Any, seed: int, limited: bool) -> None:
+    rules = load_rules() if limited else WIDE
+    events = random_events(seed)
+    known: dict[profiles.Identifier, profiles.Known] = {}
+    retired: frozenset[str] = frozenset()
+    for upto in (len(events) // 3, len(events) // 2, len(events)):
+        nodes, _, found = graph(connection, rows_of(events[:upto]), rules)
+        done = profiles.assign(nodes, found.label, known, retired)
+        alive = set(done.profile_ids)
+        assert len(alive) == len(done.profile_ids) == found.count
+        assert {entry.profile_id for entry in known.values()} <= alive | set(done.merges)
+        assert set(done.merges.values()) <= alive
+        retired |= set(done.merges)
+        assert not alive & retired
+        pairs = zip(nodes.types, nodes.values, strict=True)
+        places = zip(found.label.tolist(), nodes.first_seen.tolist(), strict=True)
+        known = {
+            pair: profiles.Known(done.profile_ids[label], seen)
+            for pair, (label, seen) in zip(pairs, places, strict=True)
+        }
+        again = profiles.assign(nodes, found.label, known, retired)
+        assert (again.changes, again.profile_ids) == ([], done.profile_ids)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_limits_hold_and_never_join_more(connection: Any, seed: int) -> None:
     rows = rows_of(random_events(seed))

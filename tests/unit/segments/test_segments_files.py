@@ -13,7 +13,8 @@ from jobs.core.clock import Clock
 from jobs.core.context import Context
 from jobs.core.definitions import SEGMENT_FOLDER, DefinitionError, load_segments, load_syncs
 from jobs.core.errors import PermanentError, UsageError
-from jobs.core.settings import PROJECT_ROOT
+from jobs.core.settings import PROJECT_ROOT, Settings
+from jobs.lake.duck import connect
 from jobs.segments.commands import group
 from jobs.segments.render import MACRO, MODELS, SCHEMA, drift, render
 from jobs.segments.traits import TraitError
@@ -141,6 +142,21 @@ def test_list_and_an_unknown_name(checkout: Checkout) -> None:
     assert [line.split()[0] for line in lines] == list(load_segments(PROJECT_ROOT))
     with pytest.raises(UsageError, match=r"no segment 'cupon_lovers'. Did you mean 'coupon_lovers'\?"):
         checkout.call("preview", "cupon_lovers")
+
+
+def test_preview_counts_members_on_the_published_warehouse(settings: Settings) -> None:
+    settings.warehouse_file.parent.mkdir(parents=True)
+    with connect(settings, settings.warehouse_file) as connection:
+        connection.execute("create schema marts")
+        connection.execute(
+            "create table marts.dim_profiles as select * from (values ('p1', 3, false, true, false), "
+            "('p2', 4, true, true, true), ('p3', 2, false, true, false), ('p4', null, false, false, false)) "
+            "as t (profile_id, coupons_redeemed, is_simulated, has_marketing_consent, is_suppressed), "
+            "(select timestamp '2018-01-02' as as_of)"
+        )
+    context = Context(settings, Clock(), "test")
+    done = CliRunner().invoke(group, ["preview", "coupon_lovers"], obj=context, catch_exceptions=False)
+    assert done.output == "coupon_lovers: 2 of 4 profiles (50.0%); 1 real, 1 may be contacted\n"
 
 
 def test_a_file_must_bear_the_name_of_its_segment(checkout: Checkout) -> None:
