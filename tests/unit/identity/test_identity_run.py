@@ -142,7 +142,7 @@ def test_redirects_lead_straight_to_the_profile_that_lives(settings: Settings) -
     assert merged[was["u1"]] < merged[was[EMAIL]]
 
 
-def test_a_browser_found_to_be_shared_is_split_off_and_ids_never_come_back(settings: Settings) -> None:
+def test_a_browser_found_to_be_shared_is_split_off(settings: Settings) -> None:
     see(settings, ("e1", "2017-03-01", {"anonymous_id": "a1"}), ("e2", "2017-03-02", {"loyalty_id": "1"}))
     resolve(settings)
     browser, card = mapping(settings)["a1"], mapping(settings)["1"]
@@ -157,6 +157,19 @@ def test_a_browser_found_to_be_shared_is_split_off_and_ids_never_come_back(setti
     assert (figures["splits"], figures["shared_identifiers"]) == (1, 1)
     [entry] = entries(settings, "split")
     assert (entry["profile_id"], entry["other_profile_id"]) == (browser, now["a1"])
+
+
+def test_an_id_that_was_merged_away_never_comes_back(settings: Settings) -> None:
+    see(settings, ("e1", "2017-03-01", {"loyalty_id": "1"}), ("e2", "2017-03-02", {"anonymous_id": "a1"}))
+    resolve(settings)
+    gone = mapping(settings)["a1"]
+    see(settings, ("e3", "2017-04-01", {"anonymous_id": "a1", "loyalty_id": "1"}))
+    resolve(settings, days=1)
+    see(settings, ("e4", "2017-05-01", {"anonymous_id": "a1", "loyalty_id": "2"}))
+    resolve(settings, days=2)
+    assert gone == new_profile_id("anonymous_id", "a1"), "the id that the split-off browser would get, were it free"
+    assert gone not in mapping(settings).values()
+    assert mapping(settings)["a1"] not in (mapping(settings)["1"], mapping(settings)["2"])
 
 
 @pytest.mark.parametrize("seed", [20180102])
