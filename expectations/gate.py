@@ -28,6 +28,7 @@ RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0}
 # Frames of column names: here the unexpected ones are what the operator needs, and no data is in sight.
 NAMES_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 20}
 NAME_FRAMES = ("header", "types")
+SUITE_COMPLETE = "suite_complete"
 _NUMBERS = count()
 _ERROR_NAME = re.compile(r"^(?:\w+\.)*(\w*(?:Error|Exception|Warning))\b", re.MULTILINE)
 
@@ -73,17 +74,17 @@ def judge(suite: Suite, fetch: Fetch) -> GateVerdict:
     results: dict[str, CheckResult] = {}
     for frame, checks in by_frame.items():
         results |= _judge_frame(frame, checks, fetch)
-    ordered = tuple(results[check.name] for check in suite.checks)
-    return GateVerdict(suite.table, ordered, (*_holes(suite), *_failures(ordered)))
+    ordered = (_completeness(suite), *(results[check.name] for check in suite.checks))
+    return GateVerdict(suite.table, ordered, tuple(_failures(ordered)))
 
 
-def _holes(suite: Suite) -> list[str]:
+def _completeness(suite: Suite) -> CheckResult:
+    """Judges the suite itself, so that an emptied one is on record as a failure and not as silence."""
     names = [check.name for check in suite.checks]
-    if not names:
-        return ["the suite is empty"]
-    missing = [name for name in MANDATORY if name not in names]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    return [f"the suite lacks {name}" for name in missing] + [f"the suite has {name} twice" for name in twice]
+    missing = [f"lacks {name}" for name in MANDATORY if name not in names]
+    twice = [f"has {name} twice" for name in sorted({name for name in names if names.count(name) > 1})]
+    observed = "; ".join(missing + twice) if names else "empty"
+    return CheckResult(SUITE_COMPLETE, "critical", not observed, observed or f"{len(names)} checks", "a complete suite")
 
 
 def _failures(results: tuple[CheckResult, ...]) -> list[str]:

@@ -46,7 +46,7 @@ def test_a_good_table_passes_with_every_named_result() -> None:
     suite = build_suite(CONTRACT)
     verdict = judge(suite, fetch_from(frames()))
     assert verdict.passed
-    assert [r.name for r in verdict.results] == [c.name for c in suite.checks]
+    assert [r.name for r in verdict.results] == ["suite_complete", *(c.name for c in suite.checks)]
 
 
 def test_zero_rows_block() -> None:
@@ -63,15 +63,21 @@ def test_fewer_rows_than_the_gate_demands_block_even_where_the_contract_is_lax()
 
 def test_an_empty_suite_blocks() -> None:
     verdict = judge(Suite("things", ()), fetch_from(frames()))
-    assert verdict.reasons == ("the suite is empty",)
+    assert verdict.reasons == ("suite_complete: empty, expected a complete suite",)
 
 
 def test_an_emptied_suite_blocks_although_what_is_left_passes() -> None:
     full = build_suite(CONTRACT)
     left = replace(full, checks=tuple(c for c in full.checks if c.name == "allowed(colour)"))
     verdict = judge(left, fetch_from(frames()))
-    assert failed(verdict) == []
-    assert set(verdict.reasons) == {f"the suite lacks {n}" for n in ("columns", "row_count", "key_unique")}
+    assert failed(verdict) == ["suite_complete"]
+    assert "lacks columns; lacks row_count; lacks key_unique" in verdict.reasons[0]
+
+
+def test_two_checks_of_one_name_block() -> None:
+    full = build_suite(CONTRACT)
+    verdict = judge(replace(full, checks=(*full.checks, full.checks[0])), fetch_from(frames()))
+    assert "has columns twice" in verdict.reasons[0]
 
 
 def test_an_exception_of_the_engine_blocks_every_check_of_its_frame(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +86,7 @@ def test_an_exception_of_the_engine_blocks_every_check_of_its_frame(monkeypatch:
 
     monkeypatch.setattr(gate, "_validate", explode)
     verdict = judge(build_suite(CONTRACT), fetch_from(frames()))
-    assert len(failed(verdict)) == len(verdict.results)
+    assert len(failed(verdict)) == len(verdict.results) - 1, "all but the suite's own completeness"
     assert "engine error RuntimeError" in verdict.reasons[0]
     assert EMAIL not in repr(verdict)
 
