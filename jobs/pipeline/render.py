@@ -81,10 +81,11 @@ def _profiles(summary: Summary) -> list[str]:
     p, o = summary.profiles, summary.orders
     return [
         _title("profiles"),
-        f"{number(p['profiles'])} profiles: {number(p['real_profiles_with_purchases'])} with real purchases, "
+        f"{number(p['profiles'])} profiles: {number(p['buyers'])} with purchases that are not simulated, "
         f"{number(p['simulated_only'])} known from simulated data alone",
         f"{number(p['with_marketing_consent'])} with marketing consent, {number(p['suppressed'])} suppressed",
-        f"{number(o['order_lines'])} real order lines in {number(o['orders'])} orders, sales value {o['sales_value']}",
+        f"{number(o['order_lines'])} order lines that are not simulated, in {number(o['orders'])} orders, "
+        f"sales value {o['sales_value']}",
     ]
 
 

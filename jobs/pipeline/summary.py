@@ -4,6 +4,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.core.definitions import load_segments
 from jobs.core.settings import Settings
 
 TARGET = "recall_at_10_new_only"
@@ -12,7 +13,7 @@ Row = dict[str, Any]
 PROFILES = """
 select
     count(*) as profiles,
-    count(*) filter (where order_count > 0 and not is_simulated) as real_profiles_with_purchases,
+    count(*) filter (where order_count > 0 and not is_simulated) as buyers,
     count(*) filter (where is_simulated) as simulated_only,
     count(*) filter (where has_marketing_consent) as with_marketing_consent,
     count(*) filter (where is_suppressed) as suppressed
@@ -140,10 +141,17 @@ def _from_warehouse(settings: Settings, summary: Summary) -> None:
     with closing(open_published(settings)) as connection:
         summary.profiles = _rows(connection, PROFILES)[0]
         summary.orders = _rows(connection, ORDERS)[0]
-        summary.segments = _rows(connection, SEGMENTS)
+        summary.segments = _segments(settings, connection)
         summary.clusters = _rows(connection, CLUSTERS)
         summary.served = _rows(connection, SERVED)
         summary.example = _example(connection)
+
+
+def _segments(settings: Settings, connection: Any) -> list[Row]:
+    """Every defined segment, the empty ones too."""
+    sizes = dict.fromkeys(load_segments(settings.project_root), 0)
+    sizes |= {row["segment_name"]: row["members"] for row in _rows(connection, SEGMENTS)}
+    return [{"segment_name": name, "members": members} for name, members in sorted(sizes.items())]
 
 
 def _example(connection: Any) -> Row:

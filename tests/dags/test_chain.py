@@ -81,6 +81,6 @@ def test_assets_carry_the_chain(airflow_stub: tuple[Settings, Stub], tmp_path: P
         assert server.wait(90) == 0, log.read_text()
     assert not [process for process in below if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
     assert log.read_text().rstrip().endswith("stopped")
-    order = [command for command in dict.fromkeys(stub.commands)]
+    order = list(dict.fromkeys(stub.commands))
     assert order.index("ingest run") < order.index("quality gate silver") < order.index("identity run")
     assert order.index("warehouse publish") < order.index("models train") < order.index("models score")

@@ -3,7 +3,6 @@
 import re
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -128,9 +127,9 @@ wait; sleep 300
 
 
 @pytest.fixture(params=["", "trap '' TERM"], ids=["polite", "stubborn"])
-def sleeper(request: pytest.FixtureRequest, stub: Stub) -> Iterator[Path]:
+def sleeper(request: pytest.FixtureRequest, stub: Stub) -> Path:
     stub.executable.write_text(SLEEPER.format(trap=request.param))
-    yield stub.home / "pids"
+    return stub.home / "pids"
 
 
 def wait_for(condition: Any, seconds: float = 20) -> None:
