@@ -56,7 +56,7 @@ def list_syncs(context: Context) -> None:
 @click.argument("name")
 @pass_context
 def plan(context: Context, name: str) -> None:
-    """Show what a run would send, and whether the guard would let it. Sends and writes nothing.
+    """Show what a run would send, and whether the guard would let it. A dry run: nothing is sent or acknowledged.
 
     \b
     Examples:

@@ -1,6 +1,7 @@
 """Who may be sent at this moment. Checked when the sync runs, not when the warehouse was built; whatever is unknown means no."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from jobs.core.errors import PermanentError
@@ -19,13 +20,14 @@ _LAKE = ("profile_identifiers", "profile_redirects", "consents", "suppressions")
 _REFUSED = """
 with latest as (
     select identifier_type, identifier_value, purpose, arg_max(status, (effective_at, receive_position)) as status
-    from consents where list_contains(?, purpose) group by all
+    from consents where list_contains($purposes, purpose) and effective_at <= $now group by all
 ),
 refused as (
     select i.profile_id from profile_identifiers as i join latest using (identifier_type, identifier_value)
     where latest.status is distinct from 'granted'
     union
     select i.profile_id from profile_identifiers as i join suppressions using (identifier_type, identifier_value)
+    where suppressions.effective_at <= $now
 )
 select profile_id from refused
 union
@@ -50,12 +52,13 @@ def permitted(connection: Any, purposes: Iterable[str]) -> set[str]:
     return {str(row[0]) for row in rows.fetchall()}
 
 
-def refused_since(settings: Settings, purposes: Iterable[str]) -> set[str]:
-    """Profiles that the lake knows, as of now, to have denied one of these purposes or to be suppressed."""
+def refused_since(settings: Settings, purposes: Iterable[str], *, now: datetime) -> set[str]:
+    """Profiles that the lake knows, as of `now`, to have denied one of these purposes or to be suppressed."""
     for name in _LAKE:
         delta.ensure_table(settings, name)
     connection = lake_connection(settings, _LAKE)
     try:
-        return {str(row[0]) for row in connection.execute(_REFUSED, [list(purposes)]).fetchall()}
+        rows = connection.execute(_REFUSED, {"purposes": list(purposes), "now": now})
+        return {str(row[0]) for row in rows.fetchall()}
     finally:
         connection.close()

@@ -69,7 +69,7 @@ def prepare(context: Context, header: SyncHeader, connection: Any, outbox: Outbo
     destination = open_destination(context.settings, header)
     guard.check_header(header, is_local=destination.is_local)
     purposes = purposes_of(header.purpose, is_third_party=destination.is_third_party)
-    allowed = permitted(connection, purposes) - refused_since(context.settings, purposes)
+    allowed = permitted(connection, purposes) - refused_since(context.settings, purposes, now=context.clock.now())
     desired = read_desired(connection, header, allowed)
     secret = hash_secret(context.settings)
     hashes = {key: row_hash(row, secret) for key, row in desired.rows.items()}

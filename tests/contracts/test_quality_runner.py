@@ -191,6 +191,13 @@ def test_the_command_says_what_passed_and_show_lists_it(scored: Settings) -> Non
     assert (stage["status"], stage["rows_in"]) == ("ok", 8)
 
 
+def test_show_takes_the_run_that_wrote_last_although_the_clock_stands_still(scored: Settings) -> None:
+    for run_id in ("z-first", "a-second"):
+        run_gate(context_of(scored, run_id), GATES["scores"])
+    assert {row.run_id for row in results_of(scored, None)} == {"a-second"}
+    assert {row.run_id for row in results_of(scored, "z-first")} == {"z-first"}
+
+
 def test_an_unknown_gate_and_an_unknown_run_are_wrong_use(settings: Settings) -> None:
     with pytest.raises(UsageError, match="silver, marts, scores"):
         find_gate("gold")

@@ -164,11 +164,12 @@ def test_consent_denied_in_the_lake_between_build_and_send_counts(settings: Sett
     lake_rows(
         settings, "profile_identifiers", *({"profile_id": f"p_{n:03d}", "identifier_value": token(n)} for n in range(3))
     )
-    early = datetime(2017, 1, 1, tzinfo=UTC)
+    early, late = datetime(2017, 1, 1, tzinfo=UTC), datetime(2018, 2, 1, tzinfo=UTC)
     lake_rows(
         settings,
         "consents",
         {"identifier_value": token(0), "status": "granted"},
+        {"identifier_value": token(0), "status": "denied", "effective_at": late, "receive_position": 9},  # not yet
         {"identifier_value": token(1), "status": "denied"},
         {"identifier_value": token(2), "status": "denied", "effective_at": early},
         {"identifier_value": token(2), "status": "granted", "receive_position": 2},
