@@ -30,6 +30,8 @@ SHA_TAG = "sha256."
 FINGERPRINT_TAG = "data_fingerprint"
 TRAINED_TAG = "trained_at"
 FOLDER_TAG = "folder"
+PROMOTED_TAG = "was_promoted"  # tells a version that was rolled back from one that a crash kept from being promoted
+REJECTED_TAG = "rejected"
 PARAM_CHARACTERS = 500
 
 
@@ -57,6 +59,7 @@ class Registered:
     mlflow_run_id: str
     source: str
     is_champion: bool
+    was_promoted: bool
     sha256: Mapping[str, str]
     tags: Mapping[str, str]
 
@@ -146,6 +149,7 @@ class Registry:
         if version not in known:
             raise UsageError(f"no version {version} of {model_name!r}; known: {', '.join(known) or 'none'}")
         self.client.set_registered_model_alias(model_name, CHAMPION, version)
+        self.client.set_model_version_tag(model_name, version, PROMOTED_TAG, "true")
 
     def load(self, registered: Registered) -> dict[str, Content]:
         """The files of a version, checked; raises ArtifactError when they are changed or not data."""
@@ -153,6 +157,20 @@ class Registry:
         if not folder.resolve().is_relative_to(self.artifacts.resolve()):
             raise ArtifactError(f"refused: the files of {registered.model_name} lie outside C360_HOME/mlflow/artifacts")
         return read_files(folder, registered.sha256)
+
+    def reject(self, recorded: Recorded) -> None:
+        """Notes that a run did not earn a version, so that it is not repeated on the same data."""
+        self.client.set_tag(recorded.mlflow_run_id, REJECTED_TAG, "true")
+
+    def was_rejected(self, model_name: str, fingerprint: str) -> bool:
+        """Whether a run on exactly this data, code and settings did not earn a version."""
+        wanted = f"tags.{FINGERPRINT_TAG} = '{fingerprint}' and tags.{REJECTED_TAG} = 'true'"
+        return bool(self.client.search_runs([self._experiment(model_name)], wanted, max_results=1))
+
+    def metrics(self, registered: Registered) -> list[Metric]:
+        """The figures of a version, as they were recorded."""
+        split = ((key.partition("."), value) for key, value in self.run_facts(registered)[1].items())
+        return [Metric(name, baseline or "model", value) for (name, _, baseline), value in split]
 
     def run_facts(self, registered: Registered) -> tuple[dict[str, str], dict[str, float]]:
         """(parameters, metrics) of the run behind a version."""
@@ -191,6 +209,7 @@ def _registered(version: ModelVersion, champion: str | None) -> Registered:
         mlflow_run_id=str(version.run_id),
         source=tags[FOLDER_TAG],
         is_champion=str(version.version) == champion,
+        was_promoted=PROMOTED_TAG in tags,
         sha256={key.removeprefix(SHA_TAG): value for key, value in tags.items() if key.startswith(SHA_TAG)},
         tags={key: value for key, value in tags.items() if not key.startswith(SHA_TAG)},
     )

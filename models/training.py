@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -132,13 +132,16 @@ def _train_one(
         )
     task = maker(context, connection)
     same = registry.with_fingerprint(name, task.fingerprint)
+    if same and not same.was_promoted:  # a run that stopped between registering and promoting left it so
+        return _serve(context, registry, same, registry.metrics(same))
     if same:
-        if champion is None:  # a run that ended between registering and promoting left it so
-            registry.promote(name, same.version)
         served = champion.version if champion else same.version
         return Outcome(
             name, Action.UNCHANGED, served, f"version {same.version} was trained on exactly this data and code"
         )
+    if champion and registry.was_rejected(name, task.fingerprint):
+        message = "exactly this data and code was tried before and did not beat the baseline"
+        return Outcome(name, Action.UNCHANGED, champion.version, message)
     log.info("%s: training on %d rows", name, task.rows)
     return _record(context, registry, champion, task, task.train())
 
@@ -148,28 +151,32 @@ def _is_young(champion: Registered, context: Context) -> bool:
 
 
 def _record(context: Context, registry: Registry, champion: Registered | None, task: Task, trained: Trained) -> Outcome:
-    now = context.clock.now()
     candidate = Candidate(
         model_name=task.model_name,
         fingerprint=task.fingerprint,
-        trained_at=now,
+        trained_at=context.clock.now(),
         params=trained.params,
         metrics=trained.metrics,
         files=trained.files,
         tags=_provenance(context) | {"rows": str(task.rows), "verdict": trained.verdict},
     )
     recorded = registry.record(candidate)
-    wanted = trained.is_better or champion is None
-    version = UNREGISTERED
-    if wanted:
-        version = registry.register(candidate, recorded).version
-        registry.promote(task.model_name, version)
-    _append_metrics(context, task.model_name, version, trained.metrics, now)
-    served = version if wanted or champion is None else champion.version
-    return Outcome(task.model_name, Action.REGISTERED if wanted else Action.NOT_BETTER, served, trained.verdict)
+    if trained.is_better or champion is None:
+        return _serve(context, registry, registry.register(candidate, recorded), trained.metrics)
+    _append_metrics(context, task.model_name, UNREGISTERED, recorded.mlflow_run_id, trained.metrics)
+    registry.reject(recorded)
+    return Outcome(task.model_name, Action.NOT_BETTER, champion.version, trained.verdict)
 
 
-def _append_metrics(context: Context, name: str, version: str, metrics: list[Metric], now: datetime) -> None:
+def _serve(context: Context, registry: Registry, version: Registered, metrics: list[Metric]) -> Outcome:
+    """Records the figures of a registered version and makes it the champion; safe to repeat after a crash."""
+    name = version.model_name
+    _append_metrics(context, name, version.version, version.mlflow_run_id, metrics)
+    registry.promote(name, version.version)
+    return Outcome(name, Action.REGISTERED, version.version, version.tags.get("verdict", ""))
+
+
+def _append_metrics(context: Context, name: str, version: str, mlflow_run_id: str, metrics: list[Metric]) -> None:
     rows = [
         {
             "run_id": context.run_id,
@@ -179,13 +186,13 @@ def _append_metrics(context: Context, name: str, version: str, metrics: list[Met
             "baseline": metric.baseline,
             "value": metric.value,
             "is_champion": version != UNREGISTERED,
-            "recorded_at": now,
+            "recorded_at": context.clock.now(),
         }
         for metric in metrics
     ]
     table = pa.Table.from_pylist(rows, schema=arrow_schema(lake_table(METRICS).contract))
-    # A task that is run twice within one DAG run records its figures once.
-    delta.append(context.settings, METRICS, table, app_id=f"models.train:{name}:{context.run_id}", app_version=1)
+    # One training is recorded once, however often its last steps are repeated.
+    delta.append(context.settings, METRICS, table, app_id=f"models.train:{mlflow_run_id}", app_version=1)
 
 
 def _provenance(context: Context) -> dict[str, str]:

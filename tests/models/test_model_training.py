@@ -109,6 +109,8 @@ def test_a_model_that_is_not_better_does_not_replace_a_champion(
     assert len(registry.versions(ALS)) == 1
     rows = [m for m in metrics(settings) if m["run_id"] == "run-2" and m["model_name"] == ALS]
     assert {(m["model_version"], m["is_champion"]) for m in rows} == {("unregistered", False)}
+    again = train_all(later, open_shop(grown(7)), registry, force=False)[0]
+    assert (again.action, again.version) == (Action.UNCHANGED, "1")
 
 
 def test_a_run_that_stopped_between_registering_and_promoting_is_finished_by_the_next(
@@ -125,6 +127,25 @@ def test_a_run_that_stopped_between_registering_and_promoting_is_finished_by_the
     train_all(context(settings, run_id="run-2"), connection, registry, force=False)
     assert registry.champion(ALS).version == "1"  # type: ignore[union-attr]
     assert len(registry.versions(ALS)) == 1
+
+
+def test_such_a_run_is_finished_also_when_an_older_champion_is_there(
+    settings: Settings, open_shop: Callable[[Shop], Any], registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: str) -> None:
+        raise KeyboardInterrupt
+
+    train_all(context(settings), open_shop(two_tastes()), registry, force=False)
+    later, shop = context(settings, NOW + timedelta(days=7), run_id="run-2"), open_shop(grown(7))
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "promote", crash)
+        with pytest.raises(KeyboardInterrupt):
+            train_all(later, shop, registry, force=False)
+    assert registry.champion(ALS).version == "1"  # type: ignore[union-attr]
+    recorded = [m for m in metrics(settings) if m["model_name"] == ALS]
+    train_all(later, shop, registry, force=False)
+    assert registry.champion(ALS).version == "2"  # type: ignore[union-attr]
+    assert [m for m in metrics(settings) if m["model_name"] == ALS] == recorded
 
 
 def test_after_a_rollback_equal_data_does_not_bring_the_version_back(
