@@ -10,7 +10,9 @@
 select
     events.event_key,
     coalesce(
-        {% for kind, _ in kinds %}by_{{ kind }}.profile_id{{ ', ' if not loop.last }}{% endfor %}
+        {%- for kind, _ in kinds %}
+        by_{{ kind }}.profile_id{{ ',' if not loop.last }}
+        {%- endfor %}
     ) as profile_id
 from {{ ref('stg_lake__events') }} as events
 {% for kind, column in kinds %}
