@@ -8,7 +8,7 @@ answer all block, and only counts leave it.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import count
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import great_expectations as gx
@@ -29,7 +29,6 @@ RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0}
 NAMES_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 20}
 NAME_FRAMES = ("header", "types")
 SUITE_COMPLETE = "suite_complete"
-_NUMBERS = count()
 _ERROR_NAME = re.compile(r"^(?:\w+\.)*(\w*(?:Error|Exception|Warning))\b", re.MULTILINE)
 
 
@@ -66,14 +65,34 @@ class GateVerdict:
         return tuple(f"{r.name}: {r.observed}, expected {r.expected}" for r in failed)
 
 
+class _Engine:
+    """Great Expectations, set up once per table; what it holds on to is let go with the verdict."""
+
+    @cached_property
+    def definition(self) -> Any:
+        """The batch definition that every frame is judged through, in an ephemeral context."""
+        config = DataContextConfig(
+            store_backend_defaults=InMemoryStoreBackendDefaults(),
+            analytics_enabled=False,
+            progress_bars=ProgressBarsConfig(globally=False),
+        )
+        context = gx.get_context(mode="ephemeral", project_config=config)
+        return (
+            context.data_sources.add_pandas("frames")
+            .add_dataframe_asset("frame")
+            .add_batch_definition_whole_dataframe("whole")
+        )
+
+
 def judge(suite: Suite, fetch: Fetch) -> GateVerdict:
     """Judges every check of the suite on the frames that `fetch` returns. Raises nothing: an error is a reason to block."""
     by_frame: dict[Frame, list[Check]] = {}
     for check in suite.checks:
         by_frame.setdefault(check.frame, []).append(check)
+    engine = _Engine()
     results: dict[str, CheckResult] = {}
     for frame, checks in by_frame.items():
-        results |= _judge_frame(frame, checks, fetch)
+        results |= _judge_frame(engine, frame, checks, fetch)
     ordered = (_completeness(suite), *(results[check.name] for check in suite.checks))
     return GateVerdict(suite.table, ordered, tuple(_failures(ordered)))
 
@@ -92,13 +111,13 @@ def _failures(results: tuple[CheckResult, ...]) -> list[str]:
     return [f"{r.name}: {r.observed}, expected {r.expected}" for r in failed]
 
 
-def _judge_frame(frame: Frame, checks: list[Check], fetch: Fetch) -> dict[str, CheckResult]:
+def _judge_frame(engine: _Engine, frame: Frame, checks: list[Check], fetch: Fetch) -> dict[str, CheckResult]:
     pending = {check.name: _failed(check, "not evaluated") for check in checks}
     try:
         data = fetch(frame)
         if frame.kind == "query" and len(data) != 1:
             return {check.name: _failed(check, f"{len(data)} answers") for check in checks}
-        return pending | _read_all(_validate(data, checks), checks)
+        return pending | _read_all(_validate(engine, data, checks), checks)
     except Exception as error:  # fail closed: whatever went wrong, nothing here is proven
         return {check.name: _failed(check, f"engine error {type(error).__name__}") for check in checks}
 
@@ -109,9 +128,9 @@ def _read_all(answers: list[Any], checks: list[Check]) -> dict[str, CheckResult]
     return {name: _read(by_name[name], answer) for name, answer in named if name in by_name}
 
 
-def _validate(data: pd.DataFrame, checks: list[Check]) -> list[Any]:
-    """Runs the expectations by Great Expectations, in an ephemeral context; each answer carries its check's name."""
-    context = _context()  # first: a suite cannot be made without one
+def _validate(engine: _Engine, data: pd.DataFrame, checks: list[Check]) -> list[Any]:
+    """Runs the expectations by Great Expectations; each answer carries the name of its check."""
+    batch = engine.definition.get_batch(batch_parameters={"dataframe": data})
     named = []
     for check in checks:
         expectation = check.expectation.copy(deep=True)
@@ -119,21 +138,9 @@ def _validate(data: pd.DataFrame, checks: list[Check]) -> list[Any]:
         expectation.severity = FailureSeverity(check.severity)
         named.append(expectation)
     # Not by `add_expectation`: it drops one of two equal expectations, e.g. the row count and the volume.
-    suite = gx.ExpectationSuite(name=f"suite_{next(_NUMBERS)}", expectations=named)
-    source = context.data_sources.add_pandas(f"frames_{next(_NUMBERS)}")
-    definition = source.add_dataframe_asset("frame").add_batch_definition_whole_dataframe("whole")
-    batch = definition.get_batch(batch_parameters={"dataframe": data})
+    suite = gx.ExpectationSuite(name="suite", expectations=named)
     result_format = NAMES_FORMAT if checks[0].frame.kind in NAME_FRAMES else RESULT_FORMAT
     return list(batch.validate(suite, result_format=result_format).results)
-
-
-def _context() -> Any:
-    config = DataContextConfig(
-        store_backend_defaults=InMemoryStoreBackendDefaults(),
-        analytics_enabled=False,
-        progress_bars=ProgressBarsConfig(globally=False),
-    )
-    return gx.get_context(mode="ephemeral", project_config=config)
 
 
 def _failed(check: Check, observed: str) -> CheckResult:
