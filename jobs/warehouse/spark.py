@@ -10,12 +10,13 @@ from jobs.lake.session import open_session
 from jobs.warehouse.paths import SCHEMAS, spark_warehouse
 
 
-def prepare_session(settings: Settings) -> SparkSession:
+def prepare_session(settings: Settings, **options: str) -> SparkSession:
     """Opens the session that dbt-spark's `session` method finds, with every lake table in schema `lake`.
 
     Spark's catalog lives as long as the session, the files of an earlier build do not: they are removed first.
+    `options` are Spark's own, on top of the usual ones.
     """
-    session = open_session(settings, "c360 warehouse build")
+    session = open_session(settings, "c360 warehouse build", **options)
     for schema in SCHEMAS:
         session.sql(f"drop schema if exists {schema} cascade")
         shutil.rmtree(spark_warehouse(settings) / f"{schema}.db", ignore_errors=True)
