@@ -64,9 +64,13 @@ class RootGroup(AreaGroup, HintingGroup):
     """The root: lazy areas with hints."""
 
 
-@click.group(cls=RootGroup, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=RootGroup, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(package_name="c360")
-@click.option("--home", type=click.Path(file_okay=False), help="Folder of everything a run makes. [C360_HOME, default .c360]")
+@click.option(
+    "--home", type=click.Path(file_okay=False), help="Folder of everything a run makes. [C360_HOME, default .c360]"
+)
 @click.pass_context
 def cli(ctx: click.Context, home: str | None) -> None:
     """c360: open customer-data and personalization pipeline."""

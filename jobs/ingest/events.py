@@ -87,14 +87,21 @@ def to_consents(frame: DataFrame) -> DataFrame:
     A grant counts only where a person states it (identify, preference centre); a denial counts wherever it is seen:
     consent fails closed.
     """
-    stated = F.map_entries(F.col("consent_categoryPreferences"))
-    rows = frame.select("*", F.explode(stated).alias("entry")).withColumns(
-        {
-            "purpose": F.create_map(*[F.lit(x) for pair in _CONSENT_CATEGORIES.items() for x in pair])[
-                F.col("entry.key")
-            ],
-            "status": F.when(F.col("entry.value") == "true", "granted").when(F.col("entry.value") == "false", "denied"),
-        }
+    preferences = F.col("consent_categoryPreferences")
+    speaks = F.col("name").isin(*CONSENT_STATEMENTS) | F.array_contains(F.map_values(preferences), "false")
+    rows = (
+        frame.where(speaks)
+        .select("*", F.explode(F.map_entries(preferences)).alias("entry"))
+        .withColumns(
+            {
+                "purpose": F.create_map(*[F.lit(x) for pair in _CONSENT_CATEGORIES.items() for x in pair])[
+                    F.col("entry.key")
+                ],
+                "status": F.when(F.col("entry.value") == "true", "granted").when(
+                    F.col("entry.value") == "false", "denied"
+                ),
+            }
+        )
     )
     counts = (F.col("status") == "denied") | F.col("name").isin(*CONSENT_STATEMENTS)
     return rows.where(F.col("purpose").isNotNull() & F.col("status").isNotNull() & counts)

@@ -6,6 +6,7 @@ after a crash writes only what is missing.
 
 import json
 import logging
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
@@ -47,6 +48,7 @@ class SilverBatch:
         self.key = key
         self.sources = contracts.sources()
         self.events = contracts.events()
+        self.work = settings.home / "spark" / "batch"
 
     def __call__(self, batch: DataFrame, batch_id: int) -> None:
         """Judges and writes one micro-batch; safe to repeat."""
@@ -65,17 +67,18 @@ class SilverBatch:
         finally:
             for frame in kept:
                 frame.unpersist()
+            shutil.rmtree(self.work, ignore_errors=True)
         log.info("silver batch %d: written", batch_id)
 
     def _judge(self, batch: DataFrame, mark: str, kept: list[DataFrame]) -> Judged:
         ours = [s for s in self.sources.values() if s.kind == "records"]
         is_record = F.col("source").isin(*[s.name for s in ours])
         event_rows = events.judge_events(batch.where(~is_record), self.sources, self.events, self.key)
-        all_events = _keep(event_rows.select(*EVENT_COLUMNS), kept)
-        all_records = _keep(records.judge_records(batch.where(is_record), ours, self.key), kept)
+        all_events = self._staged(event_rows.select(*EVENT_COLUMNS), "events")
+        all_records = self._staged(records.judge_records(batch.where(is_record), ours, self.key), "records")
         unique_events, repeated_events = self._unique(all_events, "silver_events", mark, kept)
         unique_records, repeated_records = self._unique(all_records, "silver_records", mark, kept)
-        of_events = events.to_identifiers(unique_events)
+        of_events = events.to_identifiers(unique_events.drop("properties", "context", "consent", "payload"))
         of_records = records.record_identifiers(unique_records)
         return Judged(
             accepted_events=unique_events.where(~events.is_suppressed()),
@@ -98,6 +101,14 @@ class SilverBatch:
                 "ops_dropped_messages",
             ),
         )
+
+    def _staged(self, frame: DataFrame, name: str) -> DataFrame:
+        """The judged rows, computed once, through a file: what follows plans against six columns of Parquet and not
+        against the whole judgement again, and holds nothing in memory. Closed to others, gone when the batch ends."""
+        self.work.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = str(self.work / name)
+        _without_good_payloads(frame).write.mode("overwrite").parquet(path)
+        return self.session.read.schema(frame.schema).parquet(path)
 
     def _unique(self, judged: DataFrame, table: str, mark: str, kept: list[DataFrame]) -> tuple[DataFrame, DataFrame]:
         """Valid rows split in first sightings and repeats."""
@@ -135,6 +146,11 @@ EVENT_COLUMNS = (
     "anonymous_id", "loyalty_id", "email", "phone", "email_token", "phone_token", "consent", "context", "properties",
     "event_date", "consent_categoryPreferences",
 )  # fmt: skip
+
+
+def _without_good_payloads(frame: DataFrame) -> DataFrame:
+    """Only quarantine needs the raw text; keeping it for every row would double what is held in memory."""
+    return frame.withColumn("payload", F.when(F.size("errors") > 0, F.col("payload")))
 
 
 def _keep(frame: DataFrame, kept: list[DataFrame]) -> DataFrame:
