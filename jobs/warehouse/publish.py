@@ -65,9 +65,8 @@ def require_gate(settings: Settings, build: str) -> None:
         raise GateError(f"gate marts blocked this build ({', '.join(failed)}); nothing was published")
     missing = {c.name for c in contracts.marts().values() if c.gated} - {row["table_name"] for row in rows}
     if missing or not rows:
-        raise GateError(
-            f"gate marts has not judged {', '.join(sorted(missing))} of this build; run: c360 quality gate marts"
-        )
+        part = f"{', '.join(sorted(missing))} of this build" if rows else "this build"
+        raise GateError(f"gate marts has not judged {part}; run: c360 quality gate marts")
 
 
 def _checkpoint(settings: Settings, file: Path) -> None:
