@@ -51,3 +51,17 @@ def fetch_jars(context: Context) -> None:
     from jobs.lake.jars import fetch
 
     click.echo(f"{len(fetch(context.settings))} jars verified in {context.settings.home / 'jars'}")
+
+
+@group.command()
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 when docs/data.md has drifted from the contracts.")
+@pass_context
+def document(context: Context, check: bool) -> int:
+    """Write docs/data.md: every table with its grain and columns, from the contracts."""
+    from jobs.lake.document import write_page
+
+    same = write_page(context.settings, check=check)
+    if check and not same:
+        click.echo("docs/data.md differs from the contracts; run: c360 lake document", err=True)
+        return 1
+    return 0

@@ -1,17 +1,17 @@
 """The two streams on one hand-written delivery: where each message ends, and that no crash doubles or loses one."""
 
 import shutil
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import delivery
 import pytest
 from pyspark.sql import SparkSession
 
 from jobs.core.clock import Clock
 from jobs.core.context import Context
-from jobs.core.settings import PROJECT_ROOT, Settings
+from jobs.core.settings import Settings
 from jobs.ingest import silver
 from jobs.ingest.balance import compute_balance, in_flight
 from jobs.ingest.bronze import run_bronze
@@ -21,9 +21,6 @@ from jobs.lake.duck import lake_connection
 from jobs.privacy import vault
 from jobs.privacy.keys import load_keys
 from jobs.privacy.tokens import token
-
-sys.path.insert(0, str(PROJECT_ROOT / "tests" / "data" / "ingest"))
-import messages  # noqa: E402 - found by the line above
 
 pytestmark = pytest.mark.spark
 TABLES = (
@@ -61,7 +58,7 @@ def loaded(
 ) -> Context:
     """A home with the delivery ingested."""
     settings = make_settings(tmp_path_factory.mktemp("ingest") / "home")
-    messages.deliver(settings.landing)
+    delivery.deliver(settings.landing)
     context = context_of(settings)
     ingest(session, context)
     return context
@@ -69,17 +66,17 @@ def loaded(
 
 def test_every_message_ends_where_it_belongs(loaded: Context) -> None:
     events = {(r["source"], r["event_id"]) for r in read(loaded.settings, "silver_events").to_pylist()}
-    assert events == messages.ACCEPTED
+    assert events == delivery.ACCEPTED
     quarantine = read(loaded.settings, "quarantine_messages").to_pylist()
     reasons = {(r["source"], int(r["origin"].split(":")[2])): r["reason_details"] for r in quarantine}
-    assert {k: sorted(v) for k, v in reasons.items()} == {k: sorted(v) for k, v in messages.QUARANTINED.items()}
+    assert {k: sorted(v) for k, v in reasons.items()} == {k: sorted(v) for k, v in delivery.QUARANTINED.items()}
     assert all(r["payload"] is not None for r in quarantine)
     bronze = {r["message_id"]: r["origin"] for r in read(loaded.settings, "bronze_messages").to_pylist()}
     dropped = {
         (r["source"], int(bronze[r["message_id"]].split(":")[2])): r["outcome"]
         for r in read(loaded.settings, "ops_dropped_messages").to_pylist()
     }
-    assert dropped == messages.DROPPED
+    assert dropped == delivery.DROPPED
 
 
 def test_the_books_balance_per_source(loaded: Context) -> None:
@@ -138,7 +135,7 @@ def test_three_engines_read_equal_rows(session: SparkSession, loaded: Context) -
     )
     by_id = [sorted(rows, key=lambda r: (r["source"], r["event_id"])) for rows in (spark, rust, duck)]
     assert by_id[0] == by_id[1] == by_id[2]
-    assert len(by_id[0]) == len(messages.ACCEPTED)
+    assert len(by_id[0]) == len(delivery.ACCEPTED)
 
 
 def test_a_batch_delivered_again_changes_nothing(session: SparkSession, loaded: Context) -> None:
@@ -148,7 +145,7 @@ def test_a_batch_delivered_again_changes_nothing(session: SparkSession, loaded: 
     newest = max((p for p in commits.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
     newest.unlink()
     (commits / f".{newest.name}.crc").unlink(missing_ok=True)
-    assert in_flight(loaded.settings)["pos"] == len(messages.POS)
+    assert in_flight(loaded.settings)["pos"] == len(delivery.POS)
     silver.run_silver(session, loaded.settings, load_keys(loaded.settings)[0])
     assert contents(loaded.settings) == before
 
@@ -162,7 +159,7 @@ def test_a_crash_between_two_tables_neither_loses_nor_doubles(
 ) -> None:
     settings = make_settings(tmp_path / "home")
     shutil.copytree(loaded.settings.home / "keys", settings.home / "keys")
-    messages.deliver(settings.landing)
+    delivery.deliver(settings.landing)
     append = silver.append_once
 
     def dies_at_identifiers(frame: object, home: Settings, name: str, **options: object) -> None:
@@ -174,11 +171,11 @@ def test_a_crash_between_two_tables_neither_loses_nor_doubles(
         patch.setattr(silver, "append_once", dies_at_identifiers)
         with pytest.raises(Exception, match="killed here"):
             ingest(session, context_of(settings))
-    assert len(read(settings, "silver_events").to_pylist()) == len(messages.ACCEPTED)
+    assert len(read(settings, "silver_events").to_pylist()) == len(delivery.ACCEPTED)
     ingest(session, context_of(settings))
     assert contents(settings) == contents(loaded.settings)
     # A later delivery repeats an event: counted as a duplicate against the table, not only within its batch.
-    (settings.landing / "pos" / "again.ndjson").write_text(messages.lines([messages.order(1), messages.order(9)]))
+    (settings.landing / "pos" / "again.ndjson").write_text(delivery.lines([delivery.order(1), delivery.order(9)]))
     ingest(session, context_of(settings))
     assert all(r["is_balanced"] for r in compute_balance(context_of(settings)))
     pos = {r["source"]: r for r in compute_balance(context_of(settings))}["pos"]

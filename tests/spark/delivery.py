@@ -16,7 +16,8 @@ def order(number: int, products: list[dict[str, object]] | None = None, **change
     properties = {"order_id": str(number), "total": -1.5, "currency": "USD", "store_id": "1", "week": 1}
     message: dict[str, object] = {
         "messageId": f"pos-{number}", "type": "track", "event": "Order Completed", "timestamp": AT,
-        "receivedAt": "2017-05-01T10:05:00Z", "loyaltyId": "7", "properties": properties | {"products": products or [LINE, RETURN]},
+        "receivedAt": "2017-05-01T10:05:00Z", "loyaltyId": "7",
+        "properties": properties | {"products": products or [LINE, RETURN]},
     }  # fmt: skip
     return message | changes
 
@@ -59,7 +60,10 @@ POS: list[object] = [
     '{"broken"',
     "[1,2] {",
 ]
-CATALOG = 'product_id,manufacturer_id,department,brand,product_category,product_type,package_size\n10,1,GROCERY,National,"A, B",C,\n10,1\n'
+CATALOG = (
+    "product_id,manufacturer_id,department,brand,product_category,product_type,package_size\n"
+    '10,1,GROCERY,National,"A, B",C,\n10,1\n'
+)
 PEOPLE = (
     "person_id,household_id,user_id,first_name,last_name,email,phone,marketing_consent,profiling_consent,sharing_consent\n"
     "crm-7,7,u-7,Ann,Other,ann@example.com,+15550100000,granted,denied,perhaps\n"
