@@ -38,7 +38,7 @@ def test_a_second_build_gives_equal_contents_and_leaves_the_published_file_alone
 
 
 def test_a_selected_build_changes_only_what_was_selected(warehouse: Warehouse, spare: Settings) -> None:
-    write_lake(spare, Lake().cluster(profile(3), 0))
+    write_lake(spare, Lake().cluster(profile(4), 0))
     build_id = built(spare, select=CLUSTERS)
     contents = build_contents(spare)
     changed = {name for name, content in contents.items() if content != warehouse.contents[name]}

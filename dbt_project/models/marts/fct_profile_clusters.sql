@@ -31,4 +31,8 @@ select
     chosen.scored_at
 from chosen
 inner join {{ ref('int_identity__profiles') }} as profiles on chosen.profile_id = profiles.profile_id
-where chosen.claim_rank = 1
+inner join {{ ref('int_consent__profile_flags') }} as consents on chosen.profile_id = consents.profile_id
+where
+    chosen.claim_rank = 1
+    -- Consent may have been withdrawn since the scoring.
+    and consents.has_profiling_consent
