@@ -38,12 +38,16 @@ def build_command(context: Context, select: str | None) -> None:
     """
     from jobs.lake.runs import stage
     from jobs.warehouse.build import build
+    from jobs.warehouse.paths import spark_warehouse
 
     with stage(context, "warehouse.build") as current:
         build_id = build(context, current, select=select)
     nodes = current.details.get("dbt_nodes")
     counts = ", ".join(f"{n} {kind}s" for kind, n in sorted(nodes.items())) if isinstance(nodes, dict) else ""
-    click.echo(f"build {build_id}: {counts}; next: c360 quality gate marts")
+    if context.settings.dbt_target == "spark":
+        click.echo(f"build {build_id}: {counts}; Delta tables below {spark_warehouse(context.settings)}")
+    else:
+        click.echo(f"build {build_id}: {counts}; next: c360 quality gate marts")
 
 
 @group.command("publish")
