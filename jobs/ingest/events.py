@@ -61,8 +61,15 @@ def _silver_properties(events: dict[str, EventContract], key: bytes) -> Column:
 
 
 def is_suppressed() -> Column:
-    """True when the message itself denies analytics: it is counted and not kept."""
-    return F.coalesce(F.col("consent_categoryPreferences")["Analytics"] == "false", F.lit(False))
+    """True when the message itself states anything but a grant of analytics: it is counted and not kept."""
+    preferences = F.col("consent_categoryPreferences")
+    stated = F.coalesce(F.map_contains_key(preferences, "Analytics"), F.lit(False))
+    return stated & ~_granted(preferences["Analytics"])
+
+
+def _granted(value: Column) -> Column:
+    """Only a plain true is a grant; any other statement is a denial: consent fails closed."""
+    return F.coalesce(F.lower(F.trim(value)) == "true", F.lit(False))
 
 
 def to_identifiers(frame: DataFrame) -> DataFrame:
@@ -88,7 +95,8 @@ def to_consents(frame: DataFrame) -> DataFrame:
     consent fails closed.
     """
     preferences = F.col("consent_categoryPreferences")
-    speaks = F.col("name").isin(*CONSENT_STATEMENTS) | F.array_contains(F.map_values(preferences), "false")
+    denies = F.exists(F.map_values(preferences), lambda value: ~_granted(value))
+    speaks = F.col("name").isin(*CONSENT_STATEMENTS) | denies
     rows = (
         frame.where(speaks)
         .select("*", F.explode(F.map_entries(preferences)).alias("entry"))
@@ -97,11 +105,9 @@ def to_consents(frame: DataFrame) -> DataFrame:
                 "purpose": F.create_map(*[F.lit(x) for pair in _CONSENT_CATEGORIES.items() for x in pair])[
                     F.col("entry.key")
                 ],
-                "status": F.when(F.col("entry.value") == "true", "granted").when(
-                    F.col("entry.value") == "false", "denied"
-                ),
+                "status": F.when(_granted(F.col("entry.value")), "granted").otherwise("denied"),
             }
         )
     )
     counts = (F.col("status") == "denied") | F.col("name").isin(*CONSENT_STATEMENTS)
-    return rows.where(F.col("purpose").isNotNull() & F.col("status").isNotNull() & counts)
+    return rows.where(F.col("purpose").isNotNull() & counts)

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -56,7 +57,10 @@ def sealed_folder(settings: Settings) -> Path:
 
 @dataclass
 class Seen:
-    """What the manifest knows of earlier deliveries; grows with each file of this run."""
+    """What the manifest knows of earlier deliveries; grows with each file of this run.
+
+    A refused delivery uses up neither its name nor its content: the repaired file may come under either.
+    """
 
     files: set[tuple[str, str, str]]
     names: set[tuple[str, str]]
@@ -64,41 +68,45 @@ class Seen:
     last_number: int
 
     @classmethod
-    def from_manifest(cls, settings: Settings) -> "Seen":
-        """Reads the manifest once."""
+    def from_manifest(cls, settings: Settings, *, forget_refusals: bool) -> "Seen":
+        """Reads the manifest once; with `forget_refusals`, files refused before are looked at again."""
         seen = cls(set(), set(), set(), 0)
-        columns = ["file_number", "source", "file_name", "sha256"]
-        for row in read(settings, "ops_landing_manifest", columns).to_pylist():
-            seen.add(row["source"], row["file_name"], row["sha256"], row["file_number"])
+        for row in read(settings, "ops_landing_manifest").to_pylist():
+            seen.add(row)
+            if forget_refusals and row["status"] == "rejected":
+                seen.files.discard((row["source"], row["file_name"], row["sha256"]))
         return seen
 
-    def add(self, source: str, name: str, digest: str, number: int) -> None:
-        """Remembers one delivery."""
+    def add(self, row: dict[str, Any]) -> None:
+        """Remembers one row of the manifest."""
+        source, name, digest = row["source"], row["file_name"], row["sha256"]
         self.files.add((source, name, digest))
-        self.names.add((source, name))
-        self.contents.add((source, digest))
-        self.last_number = max(self.last_number, number)
+        if row["status"] == "loaded":
+            self.names.add((source, name))
+            self.contents.add((source, digest))
+        self.last_number = max(self.last_number, row["file_number"])
 
 
-def seal_new_files(context: Context) -> Landed:
+def seal_new_files(context: Context, *, retry_refused: bool = False) -> Landed:
     """Checks every file of `landing/<source>/` that the manifest does not know, seals the good, records all of them."""
     settings = context.settings
-    seen = Seen.from_manifest(settings)
-    written: list[dict[str, object]] = []
+    seen = Seen.from_manifest(settings, forget_refusals=retry_refused)
+    _remove_unrecorded(settings, seen.last_number)
+    written: list[dict[str, Any]] = []
     for source, path in _landing_files(settings):
-        digest = hash_file(path) if path.is_file() and not path.is_symlink() else ""
+        digest = _digest(path)
         if (source, path.name, digest) in seen.files:
             continue
         number = seen.last_number + 1
         row = _one_file(context, number, source, path, digest=digest, seen=seen)
         append(settings, "ops_landing_manifest", _manifest_table([row]), app_id="landing", app_version=number)
-        seen.add(source, path.name, digest, number)
+        seen.add(row)
         written.append(row)
     rejected = [row for row in written if row["status"] == "rejected"]
     return Landed(
         loaded=len(written) - len(rejected),
         rejected=len(rejected),
-        messages=sum(int(str(row["row_count"])) for row in written),
+        messages=sum(row["row_count"] for row in written),
         refusals=tuple(f"{row['source']}/{row['file_name']}: {row['reason']} ({row['details']})" for row in rejected),
     )
 
@@ -112,8 +120,25 @@ def _landing_files(settings: Settings) -> Iterator[tuple[str, Path]]:
                 yield folder.name, path
 
 
-def _one_file(context: Context, number: int, source: str, path: Path, *, digest: str, seen: Seen) -> dict[str, object]:
-    row: dict[str, object] = {
+def _digest(path: Path) -> str:
+    """sha256 of a regular file that can be read; empty for anything else, which `_one_file` then refuses."""
+    if path.is_symlink() or not path.is_file():
+        return ""
+    try:
+        return hash_file(path)
+    except OSError:
+        return ""
+
+
+def _remove_unrecorded(settings: Settings, last_number: int) -> None:
+    """Removes what a crash left behind between sealing and the manifest: no stream has seen it, it is sealed again."""
+    for path in sealed_folder(settings).glob("*"):
+        if path.name.endswith(".partial") or (path.stem.isdigit() and int(path.stem) > last_number):
+            path.unlink()
+
+
+def _one_file(context: Context, number: int, source: str, path: Path, *, digest: str, seen: Seen) -> dict[str, Any]:
+    row: dict[str, Any] = {
         "file_number": number, "source": source, "file_name": path.name, "sha256": digest,
         "size_bytes": path.lstat().st_size, "row_count": 0, "status": "loaded", "reason": None, "details": None,
         "run_id": context.run_id, "recorded_at": context.clock.now(),
@@ -129,6 +154,8 @@ def _one_file(context: Context, number: int, source: str, path: Path, *, digest:
             raise RefusedFileError(FileReason.REPEATED_FILE, "the same bytes were delivered before under another name")
         contract = contracts.sources()[source]
         check_file(path, contract)
+        if not digest:
+            raise RefusedFileError(FileReason.UNREADABLE, "its bytes could not be read when it was found")
         row["row_count"] = _seal(context, number, contract, path)
     except RefusedFileError as refusal:
         row |= {"status": "rejected", "reason": refusal.reason.value, "details": refusal.details}
@@ -141,7 +168,7 @@ def _seal(context: Context, number: int, contract: contracts.SourceContract, pat
     folder = sealed_folder(context.settings)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     final = folder / f"{number:08d}.parquet"
-    partial = folder / f".{number:08d}.partial"
+    partial = folder / f".{number:08d}.partial"  # hidden from Spark until it is whole
     received = context.clock.now()
     rows = 0
     with pq.ParquetWriter(partial, SEALED, compression="zstd") as writer:
@@ -182,5 +209,5 @@ def _sealed_table(source: str, name: str, number: int, received: object, batch: 
     )
 
 
-def _manifest_table(rows: list[dict[str, object]]) -> pa.Table:
+def _manifest_table(rows: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=arrow_schema(lake_table("ops_landing_manifest").contract))

@@ -20,6 +20,7 @@ from jobs.ingest.reasons import FileReason, Reason
 GZIP_MAGIC = b"\x1f\x8b"
 SNIFF_BYTES = 65_536
 LINE_LIMIT = 1_048_576
+FILE_FIELD_LIMIT = 2**31 - 1  # an unclosed quote swallows the rest of a file; the row is then judged by LINE_LIMIT
 BLOCK = 1_048_576
 
 
@@ -135,21 +136,20 @@ def _read_csv(file: BinaryIO, contract: SourceContract) -> Iterator[Message]:
         cast("io.BufferedReader", file), encoding="utf-8-sig", errors="backslashreplace", newline=""
     )
     names = list(contract.columns)
-    csv.field_size_limit(LINE_LIMIT)
+    csv.field_size_limit(FILE_FIELD_LIMIT)
     reader = csv.reader(text)
     next(reader, None)
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            yield Message(reader.line_num, "", Reason.LINE_TOO_LONG)
-            continue
-        if not row:
-            continue
-        if len(row) != len(names):
-            yield Message(reader.line_num, json.dumps(row, ensure_ascii=False), Reason.CSV_FIELD_COUNT)
-            continue
+    for row in reader:
+        if row:
+            yield _csv_message(reader.line_num, row, names)
+
+
+def _csv_message(line: int, row: list[str], names: list[str]) -> Message:
+    payload = json.dumps(row, ensure_ascii=False)
+    error: Reason | None = Reason.CSV_FIELD_COUNT
+    if len(row) == len(names):
         cells = {name: cell or None for name, cell in zip(names, row, strict=True)}
-        yield Message(reader.line_num, json.dumps(cells, ensure_ascii=False, separators=(",", ":")))
+        payload, error = json.dumps(cells, ensure_ascii=False, separators=(",", ":")), None
+    if len(payload) > LINE_LIMIT:
+        payload, error = payload[:LINE_LIMIT], Reason.LINE_TOO_LONG
+    return Message(line, payload, error)

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from expectations.contracts import PiiClass, SourceContract
 from jobs.ingest import tokenize
 from jobs.ingest.reasons import Reason
-from jobs.ingest.validate import field_errors
+from jobs.ingest.validate import field_errors, leaks_address
 
 TOKENISED = ("email", "phone")
 SEPARATOR = "\x1f"
@@ -91,9 +91,14 @@ def _errors(source: SourceContract) -> Column:
     missing_key = [
         F.when(_cell(name).isNull(), F.lit(f"{Reason.MISSING_RECORD_KEY.value}:{name}")) for name in source.key
     ]
+    leaks = [
+        F.when(leaks_address(_cell(name)), F.lit(f"{Reason.UNDECLARED_PII.value}:{name}"))
+        for name, field in source.columns.items()
+        if field.pii is PiiClass.NONE
+    ]
     broken = F.concat(F.col("payload_error"), F.lit(":payload"))
     return F.when(F.col("payload_error").isNotNull(), F.array(broken)).otherwise(
-        F.array_compact(F.array(*missing_key, *rules))
+        F.array_compact(F.array(*missing_key, *rules, *leaks))
     )
 
 
@@ -107,10 +112,12 @@ def _identifier_pairs(source: SourceContract, key: bytes) -> Column:
 
 
 def _stated_consents(source: SourceContract) -> Column:
-    stated = [
-        F.struct(F.lit(purpose).alias("purpose"), F.lower(F.trim(_cell(column))).alias("status"))
-        for purpose, column in source.consents.items()
-    ]
+    """An empty cell says nothing; `granted` is a grant; anything else is a denial: consent fails closed."""
+    stated = []
+    for purpose, column in source.consents.items():
+        text = F.lower(F.trim(_cell(column)))
+        status = F.when(text == "granted", "granted").when(F.length(text) > 0, "denied")
+        stated.append(F.struct(F.lit(purpose).alias("purpose"), status.alias("status")))
     return F.array(*stated) if stated else F.array().cast(_STATED)
 
 
@@ -120,5 +127,5 @@ def record_identifiers(frame: DataFrame) -> DataFrame:
 
 
 def record_consents(identified: DataFrame) -> DataFrame:
-    """Rows of `record_identifiers` → one row per identifier and purpose; only `granted` and `denied` say anything."""
-    return identified.select("*", F.inline("stated")).where(F.col("status").isin("granted", "denied"))
+    """Rows of `record_identifiers` → one row per identifier and purpose stated."""
+    return identified.select("*", F.inline("stated")).where("status is not null")

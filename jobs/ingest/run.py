@@ -29,13 +29,16 @@ def ingest_lock(settings: Settings) -> Iterator[None]:
         yield
 
 
-def run_ingest(context: Context) -> ExitCode:
-    """Loads everything that landed. OK, or REFUSED_INPUT when some file was refused; raises when the balance is off."""
+def run_ingest(context: Context, *, retry_refused: bool = False) -> ExitCode:
+    """Loads everything that landed; with `retry_refused` looks again at files refused before.
+
+    OK, or REFUSED_INPUT when some file was refused; raises PermanentError when the balance is off.
+    """
     settings = context.settings
     with ingest_lock(settings):
         ensure_all(settings)
         with stage(context, "ingest.seal") as seal:
-            landed = seal_new_files(context)
+            landed = seal_new_files(context, retry_refused=retry_refused)
             seal.rows_in = seal.rows_out = landed.messages
             seal.details = {"files_loaded": landed.loaded, "files_rejected": landed.rejected}
             seal.status = "refused_input" if landed.rejected else "ok"

@@ -52,6 +52,7 @@ class SilverBatch:
 
     def __call__(self, batch: DataFrame, batch_id: int) -> None:
         """Judges and writes one micro-batch; safe to repeat."""
+        shutil.rmtree(self.work, ignore_errors=True)  # what a killed batch left behind
         checkpoint = checkpoint_id(self.settings)
         app_id = f"{QUERY}:{checkpoint}"
         mark = f"{checkpoint}:{batch_id}"

@@ -9,12 +9,14 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from expectations.contracts import EventContract, FieldContract, SourceContract
+from expectations.contracts import EventContract, FieldContract, PiiClass, SourceContract
 from jobs.ingest.envelope import exploded_json, parse_time
 from jobs.ingest.reasons import Reason
 
 KNOWN_TYPES = ("track", "identify", "page", "screen", "group", "alias")
-EMAIL_LIKE = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+\.[A-Za-z]{2,}"
+# Also as it looks inside a URL, where @ is %40.
+EMAIL_LIKE = r"[A-Za-z0-9._%+-]+(@|%40)[A-Za-z0-9-]+\.[A-Za-z]{2,}"
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 PROPERTY = "p_"
 
 
@@ -25,8 +27,8 @@ def _error(condition: Column, reason: Reason, field: str) -> Column:
 def _typed(value: Column, kind: str) -> Column:
     """The value cast to its declared type; NULL when it does not fit."""
     if kind == "number":
-        number = value.try_cast("double")
-        return F.when(~F.isnan(number) & (F.abs(number) < float("inf")), number)
+        number = F.when(value.rlike(NUMBER), value.try_cast("double"))
+        return F.when(F.abs(number) < float("inf"), number)
     if kind == "integer":
         return F.when(value.rlike(r"^[+-]?\d{1,15}(\.0+)?$"), value.try_cast("double"))
     if kind == "boolean":
@@ -113,6 +115,25 @@ def _unknown_event(sources: dict[str, SourceContract], events: dict[str, EventCo
     return _error(F.col("m_type").isin(*KNOWN_TYPES) & ~F.coalesce(known, F.lit(False)), Reason.UNKNOWN_EVENT, "event")
 
 
+def leaks_address(value: Column) -> Column:
+    """Whether a text that silver would keep as it is holds an e-mail address; FALSE for NULL."""
+    return F.coalesce(value.rlike(EMAIL_LIKE), F.lit(False))
+
+
+def _leaks(events: dict[str, EventContract]) -> list[Column]:
+    """Errors for addresses in places that no contract declares as PII; such a message must not reach silver."""
+    rebuilt = [e.name for e in events.values() if any(f.pii is not PiiClass.NONE for f in e.properties.values())]
+    body = F.when(~F.coalesce(F.col("name").isin(*rebuilt), F.lit(False)), F.col("body"))
+    places = {
+        "properties": body,
+        "context": F.col("context"),
+        "consent": F.col("c_consent"),
+        "anonymousId": F.col("m_anonymousId"),
+        "loyaltyId": F.coalesce("m_loyaltyId", F.col(PROPERTY + "loyalty_id")),
+    }
+    return [_error(leaks_address(value), Reason.UNDECLARED_PII, place) for place, value in places.items()]
+
+
 def with_properties(frame: DataFrame, events: dict[str, EventContract]) -> DataFrame:
     """Adds one text column `p_<property>` per property that any contract declares, and the raw e-mail and phone."""
     names = sorted({name for event in events.values() for name in event.properties} | {"loyalty_id", "email", "phone"})
@@ -133,8 +154,7 @@ def with_errors(frame: DataFrame, sources: dict[str, SourceContract], events: di
     for contract in events.values():
         by_name = F.when(F.col("name") == contract.name, _event_errors(contract)).otherwise(by_name)
         version = F.when(F.col("name") == contract.name, F.lit(contract.version)).otherwise(version)
-    leaks = (F.col("m_type") != "identify") & F.coalesce(F.col("body"), F.lit("")).rlike(EMAIL_LIKE)
-    judged = [*_envelope_errors(), _unknown_event(sources, events), _error(leaks, Reason.UNDECLARED_PII, "properties")]
+    judged = [*_envelope_errors(), _unknown_event(sources, events), *_leaks(events)]
     full = F.concat(F.array_compact(F.array(*judged)), by_name)
     # An array property reports its items' errors as one joined text; split them into entries again.
     flat = F.filter(F.split(F.array_join(full, "\x1e"), "\x1e"), lambda text: text != "")

@@ -39,8 +39,9 @@ def spark_options(settings: Settings) -> dict[str, str]:
 def open_session(settings: Settings, app_name: str, **extra: str) -> SparkSession:
     """Starts (or returns) the process's session. Raises PermanentError when Java or a jar is missing or changed."""
     require_java()
-    for folder in ("warehouse", "local"):
+    for folder in ("warehouse", "local"):  # spills hold raw values: closed to others
         (settings.home / "spark" / folder).mkdir(parents=True, exist_ok=True)
+    (settings.home / "spark").chmod(0o700)
     set_process_variables({"SPARK_LOCAL_IP": "127.0.0.1"})
     builder = SparkSession.builder.master(settings.spark_master).appName(app_name)
     for key, value in (spark_options(settings) | extra).items():

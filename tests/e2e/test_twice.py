@@ -1,5 +1,6 @@
 """The main job on 60 households: `c360 run`, twice. All of it is there, it adds up, and the second run changes nothing."""
 
+import gzip
 import json
 import subprocess
 from contextlib import closing
@@ -210,6 +211,35 @@ def test_the_output_holds_no_address_and_no_phone_number(twice: Twice) -> None:
     for output in (twice.first.output, twice.second.output):
         assert not EMAIL.search(output)
         assert not PHONE.search(output)
+
+
+def test_bad_files_are_refused_and_the_good_one_beside_them_loads(twice: Twice) -> None:
+    """Last of the module's runs: five bad files and a good one land; exit code 4, and the last line says so."""
+    landing = twice.settings.landing
+    good = b'{"messageId":"late-1","type":"track","event":"Campaign Sent","timestamp":"2017-12-30T10:00:00Z",'
+    good += b'"loyaltyId":"1","properties":{"campaign_id":"1"}}\n'
+    files = {
+        "pos/cut.ndjson.gz": gzip.compress(good * 1000)[:60],
+        "pos/zero.ndjson": b"",
+        "pos/binary.ndjson": bytes(range(256)),
+        "crm_campaigns/swapped.csv": b"campaign_type,campaign_id,start_date,end_date\nA,1,2017-01-01,2017-02-01\n",
+        "crm_campaigns/broken.csv": b"campaign_id;campaign_type\n1;A\n",
+        "campaign_sends/good.ndjson": good,
+    }
+    for name, data in files.items():
+        (landing / name).write_bytes(data)
+    done = c360(twice.settings, "ingest", "run")
+    assert done.returncode == 4, done.stderr
+    assert done.stderr.strip().splitlines()[-1] == "ingest: done, some files were refused; see `c360 ops landing`"
+    manifest = {r["file_name"]: r["reason"] for r in read(twice.settings, "ops_landing_manifest").to_pylist()}
+    refused = ("cut.ndjson.gz", "zero.ndjson", "binary.ndjson", "swapped.csv", "broken.csv")
+    expected = ("truncated_gzip", "empty_file", "not_text", "columns_reordered", "header_mismatch")
+    assert tuple(manifest[name] for name in refused) == expected
+    assert manifest["good.ndjson"] is None
+    events = read(twice.settings, "silver_events", ["event_id"]).column("event_id").to_pylist()
+    assert events.count("late-1") == 1
+    assert c360(twice.settings, "ops", "balance").returncode == 0
+    assert c360(twice.settings, "ingest", "run").returncode == 0  # a refusal is told once
 
 
 def test_everything_stays_in_the_home(twice: Twice) -> None:

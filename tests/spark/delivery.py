@@ -46,6 +46,9 @@ WEB = [
     web(8, type="page", timestamp="2099-01-01T00:00:00Z", properties={"path": "/future"}),
     web(9, type="wave", properties={}),
     {"type": "page", "timestamp": AT, "anonymousId": "an1", "properties": {"path": "/"}},
+    web(11, type="page", context={"page": {"url": "https://shop.test/?e=a%40b.com"}}, properties={"path": "/"}),
+    web(12, type="page", anonymousId="a@b.com", properties={"path": "/"}),
+    web(13, type="page", context={"consent": {"categoryPreferences": {"Analytics": "no"}}}, properties={"path": "/"}),
 ]
 EMAIL = [
     {"messageId": "e1", "type": "track", "event": "Email Opened", "timestamp": AT,
@@ -57,6 +60,7 @@ POS: list[object] = [
     order(2),
     order(3, products=[{"product_id": None, "quantity": "many", "sales_value": 1}]),
     '{"messageId":"dup","messageId":"key"}',
+    order(5, products=[LINE | {"sales_value": 1e300}, LINE | {"sales_value": "5d"}]),
     '{"broken"',
     "[1,2] {",
 ]
@@ -81,18 +85,26 @@ ACCEPTED = {
 QUARANTINED = {
     ("pos", 4): ["missing_property:products.product_id", "wrong_type:products.quantity"],
     ("pos", 5): ["malformed_json:payload"],
-    ("pos", 6): ["malformed_json:payload"],
-    ("pos", 7): ["not_an_object:payload"],
+    ("pos", 6): ["out_of_range:products.sales_value", "wrong_type:products.sales_value"],
+    ("pos", 7): ["malformed_json:payload"],
+    ("pos", 8): ["not_an_object:payload"],
     ("sim_web", 4): ["unknown_event:event"],
     ("sim_web", 5): ["bad_timestamp:timestamp", "missing_identifier:userId", "undeclared_pii:properties"],
     ("sim_web", 6): ["out_of_range:quantity"],
     ("sim_web", 7): ["wrong_type:quantity"],
     ("sim_web", 9): ["unknown_type:type"],
     ("sim_web", 10): ["missing_event_id:messageId"],
+    ("sim_web", 11): ["undeclared_pii:context"],
+    ("sim_web", 12): ["undeclared_pii:anonymousId"],
     ("catalog", 3): ["csv_field_count:payload"],
     ("crm_coupons", 4): ["missing_record_key:coupon_upc", "missing_property:coupon_upc"],
 }
-DROPPED = {("pos", 3): "duplicate", ("sim_web", 3): "suppressed", ("crm_coupons", 3): "duplicate"}
+DROPPED = {
+    ("pos", 3): "duplicate",
+    ("sim_web", 3): "suppressed",
+    ("sim_web", 13): "suppressed",
+    ("crm_coupons", 3): "duplicate",
+}
 
 
 def lines(messages: list[object]) -> str:

@@ -137,3 +137,56 @@ def test_a_crash_after_sealing_repeats_to_the_same(
             seal_new_files(context)
     assert seal_new_files(context).messages == 2
     assert [r["file_number"] for r in sealed(context.settings)] == [1, 1]
+
+
+def test_what_a_crash_left_sealed_is_not_loaded_beside_its_repeat(context: Context) -> None:
+    folder = sealed_folder(context.settings)
+    folder.mkdir()
+    (folder / "00000001.parquet").write_bytes(b"sealed, never recorded")
+    (folder / ".00000002.partial").write_bytes(b"half")
+    put(context.settings, "pos/a.ndjson", b"")
+    assert seal_new_files(context).rejected == 1
+    assert list(folder.iterdir()) == []
+
+
+def test_a_refused_file_can_be_sent_again(context: Context) -> None:
+    put(context.settings, "pos/a.ndjson.gz", gzip.compress(GOOD * 1000)[:40])
+    assert seal_new_files(context).rejected == 1
+    put(context.settings, "pos/a.ndjson.gz", gzip.compress(GOOD))
+    assert seal_new_files(context).loaded == 1
+
+
+def test_a_refusal_can_be_looked_at_again(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(context.settings, "crm_campaigns/a.csv", b"campaign_id;campaign_type\n1;A\n")
+    assert seal_new_files(context).rejected == 1
+    assert seal_new_files(context).rejected == 0
+    assert seal_new_files(context, retry_refused=True).rejected == 1
+    monkeypatch.setattr("jobs.ingest.landing.check_file", lambda *_: None)  # as if the contract had been mended
+    assert seal_new_files(context, retry_refused=True).loaded == 1
+    assert seal_new_files(context, retry_refused=True).loaded == 0
+
+
+def test_an_unreadable_file_does_not_stop_the_others(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    from jobs.ingest import landing
+
+    put(context.settings, "pos/a.ndjson", GOOD)
+    put(context.settings, "pos/b.ndjson", GOOD + GOOD)
+    real = landing.hash_file
+
+    def broken_disk(path: Path) -> str:
+        if path.name == "a.ndjson":
+            raise PermissionError("no")
+        return real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(landing, "hash_file", broken_disk)
+        assert (seal_new_files(context).loaded, manifest(context.settings)["pos/a.ndjson"]) == (1, "unreadable")
+    assert seal_new_files(context).loaded == 1  # readable again: nothing was held against it
+
+
+def test_an_unclosed_quote_loses_no_text(context: Context) -> None:
+    put(context.settings, "crm_campaigns/a.csv", HEADER + b'1,A,x,y\n2,"B,x,y\n3,C,x,y\n')
+    seal_new_files(context)
+    rows = sealed(context.settings)
+    assert [r["payload_error"] for r in rows] == [None, "csv_field_count"]
+    assert "3,C,x,y" in str(rows[1]["payload"])
