@@ -16,6 +16,7 @@ from jobs.core.settings import Settings, bin_path, find_java
 from jobs.pipeline.airflow_env import airflow_environment, forget_queued_events, migrate_once
 from jobs.pipeline.output import is_progress, task_started, task_text
 from jobs.pipeline.processes import interruptible, kill_tree
+from jobs.sample.files import held_households, own_files
 
 JAVA_VERSIONS = (17, 21)
 JAVA_REMEDY = (
@@ -63,10 +64,12 @@ class Pipeline:
 
     def _prepare(self) -> None:
         self._command("lake", "fetch-jars")
-        if has_landing_files(self.settings):
-            click.echo("sample: landing/ has files already, nothing is added")
+        if own_files(self.settings):
+            click.echo("sample: landing/ holds files of your own, nothing is added")
         else:
-            size = ["--households", str(self.households)] if self.households else []
+            # Also over a sample that is there: one that was interrupted is completed, a whole one is left alone.
+            households = self.households or held_households(self.settings)
+            size = ["--households", str(households)] if households else []
             self._command("sample", "generate", *size)
         self._command("lake", "init")
 
@@ -159,11 +162,6 @@ def _exit_of(codes: list[int]) -> ExitCode:
 def dag_order(settings: Settings) -> list[str]:
     """The DAGs in the order of their assets, syncs last."""
     return ["ingest_events", "build_profiles", "train_models", "score_profiles", *load_syncs(settings.project_root)]
-
-
-def has_landing_files(settings: Settings) -> bool:
-    """Whether a producer, or an earlier run, has delivered anything."""
-    return any(path.is_file() for path in settings.landing.glob("*/**/*")) if settings.landing.exists() else False
 
 
 def require_supported_java() -> int:

@@ -12,6 +12,7 @@ from jobs.core.settings import Settings
 from jobs.sample import shares
 from jobs.sample.database import PACKAGE, Database
 from jobs.sample.engagement import create_engagement, write_engagement
+from jobs.sample.files import marker_file
 from jobs.sample.people import create_people, write_people
 from jobs.sample.plan import build_plan
 from jobs.sample.real import write_real
@@ -32,11 +33,6 @@ class Sample:
     def messages(self) -> int:
         """Lines of all files."""
         return sum(item.messages for item in self.written)
-
-
-def marker_file(settings: Settings) -> Path:
-    """Says which sample this home holds."""
-    return settings.home / "sample.json"
 
 
 def plan_file(settings: Settings) -> Path:

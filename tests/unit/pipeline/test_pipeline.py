@@ -12,8 +12,9 @@ from jobs.pipeline import run as run_module
 from jobs.pipeline.airflow_env import airflow_environment, password_file
 from jobs.pipeline.output import is_progress, task_started, task_text
 from jobs.pipeline.render import render_balance, verdict
-from jobs.pipeline.run import Pipeline, StageFailedError, Watch, dag_order, has_landing_files, java_major
+from jobs.pipeline.run import Pipeline, StageFailedError, Watch, dag_order, java_major
 from jobs.pipeline.summary import dag_of, last_of, stage_key
+from jobs.sample.files import marker_file
 
 HOOK = "[airflow.task.hooks.airflow.providers.standard.hooks.subprocess.SubprocessHook] loc=subprocess.py:106"
 LINE = f"2026-01-01T00:00:00.000000Z [info     ] 12:00:01 INFO    jobs.lake.runs  ingest.run: ok {HOOK}"
@@ -69,14 +70,6 @@ def test_exits_are_kept_in_order(settings: Settings) -> None:
     assert [e.exit_code for e in recorded_exits(settings)] == [0, 4, 3]
 
 
-def test_landing_counts_files_not_folders(settings: Settings) -> None:
-    assert not has_landing_files(settings)
-    (settings.landing / "pos").mkdir(parents=True)
-    assert not has_landing_files(settings)
-    (settings.landing / "pos" / "a.ndjson").write_text("{}")
-    assert has_landing_files(settings)
-
-
 class FakeWatch(Watch):
     """Ends each DAG as told by `script`: its tasks' exit codes, and that of Airflow."""
 
@@ -111,11 +104,39 @@ def test_a_run_goes_through_every_dag(watch: type[FakeWatch], settings: Settings
     assert watch.started[-1].startswith("sync_")
 
 
-def test_the_sample_is_not_added_to_files_of_ones_own(watch: type[FakeWatch], settings: Settings) -> None:
-    (settings.landing / "pos").mkdir(parents=True)
-    (settings.landing / "pos" / "mine.ndjson").write_text("{}")
+def put(settings: Settings, *files: str) -> None:
+    for file in files:
+        path = settings.landing / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+
+
+@pytest.mark.parametrize("file", ["pos/mine.ndjson", "loyalty_app/orders_2017_01.ndjson.gz"])
+def test_the_sample_is_not_added_to_files_of_ones_own(
+    watch: type[FakeWatch], settings: Settings, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(settings, "pos/orders_2017_01.ndjson.gz", file)
     Pipeline(settings, "r1").execute()
     assert "sample generate" not in watch.started
+    assert "files of your own" in capsys.readouterr().out
+
+
+def test_an_interrupted_sample_is_completed(watch: type[FakeWatch], settings: Settings) -> None:
+    """Whole files of the sample, and what was half written or is being delivered: none of it is input of one's own."""
+    put(settings, "pos/orders_2017_01.ndjson.gz", "pos/.orders_2017_02.ndjson.gz.partial", "shop/.new.ndjson.partial")
+    (settings.landing / "empty").mkdir()
+    Pipeline(settings, "r1").execute()
+    assert "sample generate" in watch.started
+
+
+def test_a_small_sample_stays_small(
+    watch: type[FakeWatch], settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another `c360 run` without a size keeps the one there is; the sample is never exchanged by the way."""
+    settings.home.mkdir(exist_ok=True)
+    marker_file(settings).write_text('{"recipe": {"households": 60}, "files": []}')
+    Pipeline(settings, "r1").execute()
+    assert "▶ c360 sample generate --households 60" in capsys.readouterr().out.splitlines()
 
 
 def test_refused_input_is_remembered_to_the_end(watch: type[FakeWatch], settings: Settings) -> None:

@@ -21,7 +21,8 @@ from jobs.core.logging import EMAIL
 from jobs.core.settings import Settings, load_settings
 from jobs.sample import shares
 from jobs.sample.database import Database, package_file
-from jobs.sample.generate import generate, marker_file, plan_file, read_plan, set_clock
+from jobs.sample.files import SAMPLE_FILES, held_households, marker_file, own_files
+from jobs.sample.generate import generate, plan_file, read_plan, set_clock
 
 HOUSEHOLDS = 20
 CARRIES_EMAIL = {"sim_crm_people", "sim_email", "sim_web"}
@@ -249,6 +250,12 @@ def test_headers_of_record_files_are_the_contracts(home: Settings) -> None:
         if source.kind == "records":
             (path,) = files_of(home, name)
             assert lines_of(path)[0].split(",") == list(source.columns), name
+
+
+def test_files_of_the_sample_are_known_by_their_names(home: Settings) -> None:
+    assert own_files(home) == []
+    assert {path.name for path in home.landing.iterdir()} == set(SAMPLE_FILES)
+    assert held_households(home) == HOUSEHOLDS
 
 
 def test_a_second_run_writes_nothing_and_another_sample_is_refused(home: Settings) -> None:
