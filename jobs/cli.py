@@ -2,13 +2,14 @@
 
 import importlib
 import sys
+import traceback
 
 import click
 
 from jobs.core.command import HintingGroup
 from jobs.core.context import Context
 from jobs.core.errors import C360Error, ExitCode
-from jobs.core.logging import configure_logging
+from jobs.core.logging import configure_logging, redact
 from jobs.core.settings import load_settings, prepare_process
 
 # area -> (module that holds `group`, what the area does)
@@ -81,7 +82,10 @@ def cli(ctx: click.Context, home: str | None) -> None:
 
 
 def main() -> None:
-    """Entry point: expected errors become one line on standard error and their exit code."""
+    """Entry point: expected errors become one line on standard error and their exit code, others a traceback and 1.
+
+    Both are redacted: engines put the value that they choke on into their messages.
+    """
     try:
         result = cli.main(standalone_mode=False)
         sys.exit(int(result) if isinstance(result, int) else ExitCode.OK)
@@ -95,8 +99,11 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except C360Error as error:
-        click.echo(f"c360: {error}", err=True)
+        click.echo(f"c360: {redact(str(error))}", err=True)
         sys.exit(error.exit_code)
+    except Exception as error:
+        click.echo(redact("".join(traceback.format_exception(error))), err=True, nl=False)
+        sys.exit(ExitCode.FAILED)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Logging: one format, to standard error, and a filter that redacts what looks like an e-mail or a phone number."""
+"""Logging: one format, to standard error, in which nothing looks like an e-mail address or a phone number."""
 
 import logging
 import re
@@ -8,14 +8,12 @@ EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
 PHONE = re.compile(r"(?<![\w.:-])\+\d[\d ()-]{7,}\d")
 
 
-class RedactingFilter(logging.Filter):
-    """Replaces e-mail addresses and phone numbers in the finished message, whoever logged it."""
+class RedactingFormatter(logging.Formatter):
+    """Replaces e-mail addresses and phone numbers in all that is written of a record, whoever logged it."""
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrites the record in place; always lets it pass."""
-        record.msg = redact(record.getMessage())
-        record.args = ()
-        return True
+    def format(self, record: logging.LogRecord) -> str:
+        """The finished text: message, traceback and stack, redacted together."""
+        return redact(super().format(record))
 
 
 def redact(text: str) -> str:
@@ -26,8 +24,7 @@ def redact(text: str) -> str:
 def configure_logging(level: str) -> None:
     """Sets up the root logger once; noisy libraries speak from WARNING on."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s  %(message)s", "%H:%M:%S"))
-    handler.addFilter(RedactingFilter())
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)-7s %(name)s  %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in ("jobs", "models", "expectations"):
         logging.getLogger(name).setLevel(level)
