@@ -14,8 +14,8 @@ def run(context: Context, households: int | None) -> int:
     """Run the whole pipeline on the embedded defaults.
 
     Makes the sample unless landing/ holds files of your own, then runs the DAGs one after the other: ingest, profiles,
-    models, scores, syncs. Safe to repeat: unchanged input changes nothing. Stops at the first failure; 3 means a gate blocked, 4 that
-    all ran but some input file was refused.
+    models, scores, syncs. Safe to repeat: unchanged input changes nothing. Stops at the first failure; 3 means a gate
+    blocked, 4 that all ran but some input file was refused.
 
     \b
     Examples:
