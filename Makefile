@@ -81,7 +81,7 @@ lint-python: ## ruff: rules and format
 	@$(BIN)/ruff format --check .
 
 lint-types: ## mypy, strict
-	@$(BIN)/mypy jobs expectations models
+	@$(BIN)/mypy jobs expectations models dags
 
 lint-imports: ## who may import whom
 	@$(BIN)/lint-imports

@@ -1,5 +1,6 @@
 """The DAGs as Airflow sees them: they parse, look as agreed, and keep the house rules."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -33,6 +34,7 @@ HEAVY = (
     "scipy",
     "sqlglot",
 )
+MAY_IMPORT = ("airflow.sdk", "jobs.orchestration.", "jobs.core.definitions", "jobs.core.settings")
 PARSE_CPU_SECONDS = 1.0
 
 
@@ -130,6 +132,15 @@ def test_one_dag_per_sync(bag: DagBag) -> None:
 def test_dags_is_no_package() -> None:
     assert not (DAGS / "__init__.py").exists()
     assert not list(DAGS.glob("dbt_*"))
+
+
+@pytest.mark.parametrize("path", DAG_FILES, ids=lambda p: p.name)
+def test_dag_files_import_the_sdk_and_what_is_light(path: Path) -> None:
+    """Anywhere in the file: Airflow's public SDK, jobs.orchestration, and the definitions and settings of jobs.core."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    imported = {n.module or "" for n in nodes if isinstance(n, ast.ImportFrom)}
+    imported |= {alias.name for n in nodes if isinstance(n, ast.Import) for alias in n.names}
+    assert [name for name in imported if not name.startswith(MAY_IMPORT)] == []
 
 
 @pytest.mark.parametrize("path", DAG_FILES, ids=lambda p: p.name)
