@@ -146,5 +146,14 @@ def _next(summary: Summary) -> list[str]:
         "profile     c360 identity explain PROFILE_ID",
         "set aside   c360 ops landing · c360 ops balance",
         "airflow     make airflow, then trigger ingest_events",
-        f"your data   put files into {summary.home}/landing/<source>/ and run again; see CONTRIBUTING.md",
+        *_your_data(summary),
+    ]
+
+
+def _your_data(summary: Summary) -> list[str]:
+    if not summary.has_sample:
+        return [f"your data   put files into {summary.home}/landing/<source>/ and run again; see CONTRIBUTING.md"]
+    return [
+        "your data   put files into landing/<source>/ of a fresh C360_HOME; see CONTRIBUTING.md",
+        f"            ({summary.home} holds the sample and runs on the sample's clock)",
     ]

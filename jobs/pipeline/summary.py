@@ -6,6 +6,7 @@ from typing import Any
 
 from jobs.core.definitions import load_segments
 from jobs.core.settings import Settings
+from jobs.sample.files import marker_file
 
 TARGET = "recall_at_10_new_only"
 Row = dict[str, Any]
@@ -61,6 +62,7 @@ class Summary:
 
     home: str
     warehouse_file: str
+    has_sample: bool = False
     stages: list[Row] = field(default_factory=list)
     balance: list[Row] = field(default_factory=list)
     refused_files: list[Row] = field(default_factory=list)
@@ -78,7 +80,7 @@ def collect(settings: Settings) -> Summary:
     """The figures as they are now; whatever has not run yet is empty."""
     from jobs.lake.oplog import in_commit_order
 
-    summary = Summary(home=str(settings.home), warehouse_file=str(settings.warehouse_file))
+    summary = Summary(str(settings.home), str(settings.warehouse_file), has_sample=marker_file(settings).exists())
     summary.stages = last_of(in_commit_order(settings, "ops_runs"), stage_key)
     summary.balance = latest_balance(settings)
     summary.refused_files = refused_files(settings)

@@ -11,9 +11,9 @@ from jobs.core.settings import Settings
 from jobs.pipeline import run as run_module
 from jobs.pipeline.airflow_env import airflow_environment, password_file
 from jobs.pipeline.output import is_progress, task_started, task_text
-from jobs.pipeline.render import render_balance, verdict
+from jobs.pipeline.render import render, render_balance, verdict
 from jobs.pipeline.run import Pipeline, StageFailedError, Watch, dag_order, java_major
-from jobs.pipeline.summary import dag_of, last_of, stage_key
+from jobs.pipeline.summary import Summary, dag_of, last_of, stage_key
 from jobs.sample.files import marker_file
 
 HOOK = "[airflow.task.hooks.airflow.providers.standard.hooks.subprocess.SubprocessHook] loc=subprocess.py:106"
@@ -226,3 +226,12 @@ def test_a_balance_that_is_off_is_named() -> None:
     bad = {"source": "sim_web", **counts, "is_balanced": False}
     assert render_balance([good])[-1] == "every message is accounted for"
     assert render_balance([good, bad])[-1] == "the balance is OFF for sim_web"
+
+
+def test_own_data_is_sent_to_a_home_without_the_sample() -> None:
+    beside_sample = render(Summary("/data/one", "/data/one/warehouse/c360.duckdb", has_sample=True))
+    assert "your data   put files into landing/<source>/ of a fresh C360_HOME" in beside_sample
+    assert "/data/one holds the sample and runs on the sample's clock" in beside_sample
+    alone = render(Summary("/data/two", "/data/two/warehouse/c360.duckdb"))
+    assert "your data   put files into /data/two/landing/<source>/ and run again" in alone
+    assert "sample" not in alone
