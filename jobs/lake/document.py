@@ -14,13 +14,14 @@ Times are UTC. `is_simulated` (or a source named `sim_*`) tells invented rows fr
 The lake holds Delta tables below `C360_HOME/lake`, the warehouse DuckDB tables in `C360_HOME/warehouse/c360.duckdb`.
 Columns marked `yes` are never NULL. Keys are unique.
 """
+RAW_PII = ", raw PII: closed folder, meant to be kept `retention_days`; nothing deletes yet"
 
 
 def render() -> str:
     """The whole page: lake tables in the order of the catalog, then the public marts."""
     parts = [HEADER, "\n## Lake\n"]
     for name, table in TABLES.items():
-        where = f"`lake/{table.folder}`" + (", raw PII: closed folder, kept `retention_days`" if table.raw_pii else "")
+        where = f"`lake/{table.folder}`" + (RAW_PII if table.raw_pii else "")
         parts.append(_section(name, where, table.contract))
     parts.append("\n## Warehouse: public marts\n")
     parts += [_section(f"marts.{name}", "schema `marts`", contract) for name, contract in contracts.marts().items()]
