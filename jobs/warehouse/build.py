@@ -20,11 +20,11 @@ from jobs.warehouse.paths import build_file, public_marts
 
 # What the ops schema shows is always of the day, whatever else is selected.
 ALWAYS = "path:models/ops"
-BUILD_INFO = "create or replace table ops.build_info (build_id varchar, built_at timestamp, lake_versions varchar)"
+BUILD_INFO = "build_id varchar, built_at timestamp, lake_versions varchar, run_id varchar"
 
 
 def build(context: Context, stage: Stage, *, select: str | None = None) -> str:
-    """One dbt build under the writer lock; returns the build id, which `ops.build_info` of the result carries too.
+    """One dbt build under the writer lock; returns the build id, which `ops.build_info` of the result carries, with the run's id.
 
     Without `select` everything is built into an empty file; with it, what it names is built into a copy of the published
     file. A build that fails leaves no build id behind, so that it cannot be published.
@@ -45,7 +45,8 @@ def build(context: Context, stage: Stage, *, select: str | None = None) -> str:
         _note(stage, outcome)
         raise_failures(outcome)
         build_id = uuid.uuid4().hex
-        stage.rows_out = _finish(file, build_id, as_of, versions)
+        info = [build_id, as_of.replace(tzinfo=None), json.dumps(versions, sort_keys=True), context.run_id]
+        stage.rows_out = _finish(file, info)
         stage.details |= {"build_id": build_id}
         return build_id
 
@@ -69,15 +70,14 @@ def _prepare_file(settings: Settings, select: str | None) -> Path:
     return file
 
 
-def _finish(file: Path, build_id: str, as_of: datetime, versions: dict[str, int]) -> int:
+def _finish(file: Path, info: list[object]) -> int:
     """Writes `ops.build_info` and counts the rows of the public marts."""
     connection = duckdb.connect(str(file))
     try:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("create schema if not exists ops")
-        connection.execute(BUILD_INFO)
-        row = [build_id, as_of.replace(tzinfo=None), json.dumps(versions, sort_keys=True)]
-        connection.execute("insert into ops.build_info values (?, ?, ?)", row)
+        connection.execute(f"create or replace table ops.build_info ({BUILD_INFO})")
+        connection.execute("insert into ops.build_info values (?, ?, ?, ?)", info)
         counts = [connection.execute(f"select count(*) from {name}").fetchall()[0][0] for name in public_marts()]
     finally:
         connection.close()

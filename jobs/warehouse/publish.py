@@ -14,7 +14,7 @@ from jobs.core.settings import Settings
 from jobs.lake import delta, duck
 from jobs.warehouse.lock import writer_lock
 from jobs.warehouse.paths import build_file, sidecar_file
-from jobs.warehouse.reader import build_id, open_build, open_published
+from jobs.warehouse.reader import build_id, open_build, open_published, require_own_run
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,9 @@ class Sidecar:
 def publish(settings: Settings) -> Sidecar:
     """Replaces the published warehouse by the private build; readers never wait and never see half of it.
 
-    Raises GateError unless the gate `marts` has passed this very build, PermanentError when the build is not whole. The
-    published file stays as it was in both cases. Publishing twice is publishing once.
+    Raises GateError unless the gate `marts` has passed this very build, PermanentError when the build is not whole,
+    RetryableError when it is of another run. The published file stays as it was in all cases.
+    Publishing twice is publishing once.
     """
     with writer_lock(settings):
         file = build_file(settings)
@@ -106,6 +107,7 @@ def _already_published(settings: Settings) -> Sidecar:
         raise PermanentError("there is no build to publish; run: c360 warehouse build")
     connection = open_published(settings)
     try:
+        require_own_run(settings, connection, "published")
         found = str(build_id(connection))
     finally:
         connection.close()

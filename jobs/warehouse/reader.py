@@ -4,7 +4,7 @@ from pathlib import Path
 
 import duckdb
 
-from jobs.core.errors import PermanentError
+from jobs.core.errors import PermanentError, RetryableError
 from jobs.core.settings import Settings
 from jobs.warehouse.paths import build_file
 
@@ -22,7 +22,10 @@ def open_published(settings: Settings) -> duckdb.DuckDBPyConnection:
 
 
 def open_build(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """A connection to the private build, for the gate; raises PermanentError when there is no complete one."""
+    """A connection to the private build, for the gate and for publishing.
+
+    Raises PermanentError when there is no complete build, RetryableError when it is of another run (see require_own_run).
+    """
     file = build_file(settings)
     if not file.exists():
         raise PermanentError("no build to judge; run: c360 warehouse build")
@@ -30,7 +33,31 @@ def open_build(settings: Settings) -> duckdb.DuckDBPyConnection:
     if build_id(connection) is None:
         connection.close()
         raise PermanentError("the last build did not finish; run: c360 warehouse build")
+    try:
+        require_own_run(settings, connection, "private")
+    except RetryableError:
+        connection.close()
+        raise
     return connection
+
+
+def require_own_run(settings: Settings, connection: duckdb.DuckDBPyConnection, which: str) -> None:
+    """Raises RetryableError when a DAG run (settings.run_id) would take another run's build for its own.
+
+    All DAGs share one place for the private build: between two tasks of a run, another run may have put its own there.
+    Without a run id a person is at work, who judges and publishes what there is.
+    """
+    if settings.run_id is None:
+        return
+    try:
+        found = connection.execute("select run_id from ops.build_info").fetchall()[0][0]
+    except duckdb.BinderException:  # built before runs were written down
+        found = None
+    if found != settings.run_id:
+        raise RetryableError(
+            f"the {which} build is of another run ({found or 'unknown'}, expected {settings.run_id}); "
+            "clear build_warehouse of this DAG run"
+        )
 
 
 def build_id(connection: duckdb.DuckDBPyConnection) -> str | None:

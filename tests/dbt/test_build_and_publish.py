@@ -10,7 +10,7 @@ from lakekit import Lake, profile, write_lake
 from warehousekit import Warehouse, build_contents, built, record_gate
 
 from jobs.core.catalog import lake_table
-from jobs.core.errors import GateError, PermanentError, RetryableError, UsageError
+from jobs.core.errors import ExitCode, GateError, PermanentError, RetryableError, UsageError
 from jobs.core.hashing import hash_file
 from jobs.core.settings import Settings
 from jobs.warehouse.lock import writer_lock
@@ -114,6 +114,36 @@ def test_a_reader_keeps_its_build_while_the_next_one_is_published(warehouse: War
     assert reader.execute("select count(*) > 0 from marts.kpi_daily").fetchall() == [(True,)]
     reader.close()
     assert run_query(spare, "select count(*) from marts.kpi_daily")[1] == [(0,)]
+
+
+def test_a_dag_run_takes_no_build_of_another_run(warehouse: Warehouse, spare: Settings) -> None:
+    """The second run's build takes the place of the first one's, which may then neither judge nor publish it."""
+    first, second = (spare.model_copy(update={"run_id": f"{dag}.manual__1"}) for dag in ("build_profiles", "score"))
+    build_id = built(second, select=CLUSTERS)
+    record_gate(spare, build_id)
+    before = hash_file(spare.warehouse_file)
+    for attempt in (lambda: open_build(first), lambda: publish(first)):
+        with pytest.raises(
+            RetryableError, match=r"of another run \(score.*clear build_warehouse of this DAG run"
+        ) as raised:
+            attempt()
+        assert raised.value.exit_code == ExitCode.FAILED
+        assert "\n" not in str(raised.value)
+    assert hash_file(spare.warehouse_file) == before
+    assert build_contents(second) == warehouse.contents
+    assert publish(second).build_id == publish(second).build_id == build_id
+    with pytest.raises(RetryableError, match="the published build is of another run"):
+        publish(first)
+    assert publish(spare).build_id == build_id, "a person publishes what there is"
+
+
+def test_a_build_that_names_no_run_is_of_another_run(warehouse: Warehouse, spare: Settings) -> None:
+    copy_as_build(spare)
+    with duckdb.connect(str(build_file(spare))) as connection:
+        connection.execute("alter table ops.build_info drop column run_id")
+    open_build(spare).close()
+    with pytest.raises(RetryableError, match="unknown"):
+        open_build(spare.model_copy(update={"run_id": "build_profiles.manual__1"}))
 
 
 def test_one_writer_at_a_time(spare: Settings) -> None:
