@@ -32,7 +32,7 @@ group by l.profile_id, p.product_type, l.order_id
 """
 
 PROFILES = """
-select profile_id, has_profiling_consent
+select profile_id, has_profiling_consent, is_simulated
 from marts.dim_profiles
 order by profile_id
 """
@@ -102,7 +102,7 @@ def read_purchases(connection: Connection, as_of: datetime) -> Purchases:
 
 
 def read_profiles(connection: Connection) -> pa.Table:
-    """profile_id, has_profiling_consent of every profile, by profile_id; consent is never NULL."""
+    """profile_id, has_profiling_consent, is_simulated of every profile, by profile_id; consent is never NULL."""
     table: pa.Table = connection.execute(PROFILES).to_arrow_table()
     consent = pc.fill_null(table.column("has_profiling_consent"), fill_value=False)
     return table.set_column(1, "has_profiling_consent", consent)

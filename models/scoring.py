@@ -89,6 +89,7 @@ def score_recommendations(
         {
             **_origin(context, champion, len(lists.rank)),
             "profile_id": profiles.column("profile_id").take(pa.array(lists.profile)),
+            "is_simulated": profiles.column("is_simulated").take(pa.array(lists.profile)),
             "rank": lists.rank,
             "item_kind": _same(ITEM_KIND, len(lists.rank)),
             "item_id": items.take(pa.array(lists.item)),
@@ -199,10 +200,14 @@ def score_clusters(context: Context, connection: Connection, registry: Registry,
     model = ProfileClusters.from_dict(stored)
     traits = read_traits(connection, context.clock.now())
     clusters, distances = model.assign(trait_matrix(traits))
+    profiles = read_profiles(connection)
+    known, scored = (table.column("profile_id").to_numpy().astype(str) for table in (profiles, traits))
+    rows = _positions(scored, known)
     table = pa.table(
         {
             **_origin(context, champion, traits.num_rows),
             "profile_id": traits.column("profile_id"),
+            "is_simulated": profiles.column("is_simulated").take(pa.array(rows)),
             "cluster_id": clusters,
             "cluster_name": pa.array(model.names).take(pa.array(clusters)),
             "distinguishing_traits": pa.array([json.dumps(t) for t in model.traits]).take(pa.array(clusters)),

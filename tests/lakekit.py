@@ -197,11 +197,12 @@ class Lake:
     def belongs(self, profile_id: str, **identifiers: str) -> "Lake":
         """Says which profile these identifiers belong to, as the identity run would; dates follow the events."""
         for kind, value in identifiers.items():
-            seen = [
-                r["effective_at"]
+            sightings = [
+                r
                 for r in self.rows.get("silver_identifiers", [])
                 if (r["identifier_type"], r["identifier_value"]) == (kind, value)
-            ] or [at("2017-01-01")]
+            ]
+            seen = [r["effective_at"] for r in sightings] or [at("2017-01-01")]
             self.add(
                 "profile_identifiers",
                 profile_id=profile_id,
@@ -210,6 +211,7 @@ class Lake:
                 valid_from=min(seen),
                 last_seen_at=max(seen),
                 event_count=len(seen),
+                is_simulated=bool(sightings) and all(r["is_simulated"] for r in sightings),
             )
         return self
 
@@ -224,6 +226,7 @@ class Lake:
             "score": 1.0 / rank,
             "tier": "personal",
             "is_fallback": False,
+            "is_simulated": False,
             "scored_at": NOW,
         }
         return self.add(
@@ -242,6 +245,7 @@ class Lake:
             cluster_name=cluster_name,
             distinguishing_traits=json.dumps({"order_count": 1.5}),
             distance=0.5,
+            is_simulated=False,
             scored_at=NOW,
         )
 

@@ -102,7 +102,8 @@ def _consents(lake: Lake) -> None:
 def _identity(lake: Lake) -> None:
     lake.belongs(profile(1), loyalty_id="1", user_id="U1", email=EMAIL_1, phone=PHONE_1, anonymous_id="a1")
     lake.belongs(profile(90), anonymous_id="a90")  # a stale owner: the redirect leads on to profile 1
-    lake.add("profile_redirects", from_profile_id=profile(90), to_profile_id=profile(1), merged_at=at("2017-12-31"))
+    ends = {"from_profile_id": profile(90), "to_profile_id": profile(1)}
+    lake.add("profile_redirects", merged_at=at("2017-12-31"), is_simulated=True, **ends)
     lake.belongs(profile(2), loyalty_id="2", user_id="U2", email=EMAIL_2)
     lake.belongs(profile(3), loyalty_id="3")
     lake.belongs(profile(4), loyalty_id="4", user_id="U4", email=EMAIL_4)

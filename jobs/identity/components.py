@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from jobs.identity.edges import Edges, Ints, Nodes
-
-Mask = NDArray[np.bool_]
+from jobs.identity.edges import Edges, Ints, Mask, Nodes
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from jobs.identity.rules import Rules
 
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 NODES = """
 create or replace temp table identity_nodes as
 select
     row_number() over (order by type_rank, first_seen, identifier_value) - 1 as node,
-    type_rank, identifier_type, identifier_value, first_seen, last_seen, event_count, first_event
+    type_rank, identifier_type, identifier_value, first_seen, last_seen, event_count, is_simulated, first_event
 from (
     select
         identifier_type,
@@ -28,6 +29,7 @@ from (
         min(effective_at) as first_seen,
         max(effective_at) as last_seen,
         count(*) as event_count,
+        bool_and(is_simulated) as is_simulated,
         min(struct_pack(at := effective_at, source := source, event_id := event_id)) as first_event
     from silver_identifiers
     where list_contains($types, identifier_type)
@@ -96,6 +98,7 @@ class Nodes:
     """Distinct identifiers. The index is the node number; nodes are sorted by (type rank, first seen, value).
 
     `first_seen` and `last_seen` are microseconds since 1970 UTC; `first_event` is `source|event_id`.
+    `is_simulated` is true where every row of the identifier is simulated.
     """
 
     types: list[str]
@@ -104,6 +107,7 @@ class Nodes:
     first_seen: Ints
     last_seen: Ints
     event_count: Ints
+    is_simulated: Mask
     first_event: list[str]
 
     def __len__(self) -> int:
@@ -138,7 +142,7 @@ def read_nodes(connection: Connection, rules: Rules) -> Nodes:
         "pattern": rules.blocked_pattern,
     }
     connection.execute(NODES, parameters)
-    columns = f"type_rank, identifier_type, identifier_value, {SEEN}, {FIRST_EVENT}"
+    columns = f"type_rank, identifier_type, identifier_value, {SEEN}, is_simulated, {FIRST_EVENT}"
     found = connection.execute(f"select {columns} from identity_nodes order by node").to_arrow_table()
     return Nodes(
         types=found["identifier_type"].to_pylist(),
@@ -147,6 +151,7 @@ def read_nodes(connection: Connection, rules: Rules) -> Nodes:
         first_seen=_ints(found, "first_seen"),
         last_seen=_ints(found, "last_seen"),
         event_count=_ints(found, "event_count"),
+        is_simulated=found["is_simulated"].to_numpy().astype(np.bool_, copy=False),
         first_event=found["first_event"].to_pylist(),
     )
 

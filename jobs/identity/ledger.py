@@ -28,16 +28,22 @@ def identifier_rows(nodes: Nodes, label: Ints, resolution: Resolution) -> pa.Tab
             "valid_from": pa.array(nodes.first_seen).cast(seen),
             "last_seen_at": pa.array(nodes.last_seen).cast(seen),
             "event_count": pa.array(nodes.event_count),
+            "is_simulated": pa.array(nodes.is_simulated),
         }
     )
     return table.sort_by([("identifier_type", "ascending"), ("identifier_value", "ascending")])
 
 
-def redirect_rows(before: list[Row], merges: dict[str, str], merged_at: datetime) -> list[Row]:
-    """Table `profile_redirects`, sorted, each id leading straight to the one that lives: chains are shortened."""
+def redirect_rows(before: list[Row], nodes: Nodes, resolution: Resolution, merged_at: datetime) -> list[Row]:
+    """Table `profile_redirects`, sorted, each id leading straight to the one that lives: chains are shortened.
+
+    `is_simulated` tells of the profile merged away, and stays what it was at the merge.
+    """
+    merges, real = resolution.merges, _real_before(nodes, resolution)
     rows = [{**row, "to_profile_id": merges.get(str(row["to_profile_id"]), row["to_profile_id"])} for row in before]
     rows += [
-        {"from_profile_id": gone, "to_profile_id": alive, "merged_at": merged_at} for gone, alive in merges.items()
+        {"from_profile_id": gone, "to_profile_id": alive, "merged_at": merged_at, "is_simulated": gone not in real}
+        for gone, alive in merges.items()
     ]
     return sorted(rows, key=lambda row: str(row["from_profile_id"]))
 
@@ -48,16 +54,23 @@ def ledger_rows(
     """Table `identity_ledger`: one row per change of this run, sorted by entry_id.
 
     `entry_id` hashes what happened and to whom, not when: a run that is repeated after a crash finds its entries.
+    `is_simulated` is not hashed either, and tells of the profile that was created, split off or merged away.
     """
     members = _members(components.label, resolution)
     crossings = _crossings(edges, components, resolution)
+    real_groups = set(components.label[~nodes.is_simulated].tolist())
+    real_before = _real_before(nodes, resolution)
     rows = []
     for change in resolution.changes:
         if change.action == "merge":
             node, evidence = _merge_evidence(nodes, edges, crossings.get(str(change.other_profile_id), []), change)
+            is_simulated = change.other_profile_id not in real_before
         else:
-            node, evidence = change.node, _group_evidence(nodes, members[int(components.label[change.node])], change)
-        rows.append(_entry(nodes, change, node, evidence) | {"occurred_at": occurred_at, "ledger_version": version})
+            group = int(components.label[change.node])
+            node, evidence = change.node, _group_evidence(nodes, members[group], change)
+            is_simulated = group not in real_groups
+        when: Row = {"occurred_at": occurred_at, "ledger_version": version}
+        rows.append(_entry(nodes, change, node, evidence) | when | {"is_simulated": is_simulated})
     return sorted(rows, key=lambda row: str(row["entry_id"]))
 
 
@@ -71,6 +84,11 @@ def _entry(nodes: Nodes, change: Change, node: int, evidence: Row) -> Row:
         "evidence": json.dumps(evidence, sort_keys=True),
     }
     return {"entry_id": hash_parts(content.values())} | content
+
+
+def _real_before(nodes: Nodes, resolution: Resolution) -> set[str | None]:
+    """Profiles of the last run that had an identifier with a real sighting."""
+    return {resolution.before[node] for node in np.flatnonzero(~nodes.is_simulated).tolist()}
 
 
 def _members(label: Ints, resolution: Resolution) -> dict[int, list[int]]:

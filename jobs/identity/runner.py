@@ -59,7 +59,7 @@ def run(context: Context, stage: Stage) -> dict[str, int]:
     retired = frozenset(redirects["from_profile_id"].to_pylist())
     resolution = profiles.assign(graph.nodes, graph.components.label, known_identifiers(before), retired)
     _write_ledger(context, graph, resolution)
-    rows = ledger.redirect_rows(redirects.to_pylist(), resolution.merges, context.clock.now())
+    rows = ledger.redirect_rows(redirects.to_pylist(), graph.nodes, resolution, context.clock.now())
     _replace_if_changed(settings, "profile_redirects", _table("profile_redirects", rows))
     identifiers = ledger.identifier_rows(graph.nodes, graph.components.label, resolution)
     _replace_if_changed(settings, "profile_identifiers", identifiers)

@@ -10,6 +10,7 @@ HEADER = """# Data: every table, its grain and its columns
 
 This page is generated from `expectations/contracts` by `c360 lake document`; `make lint` refuses it when it has drifted.
 Times are UTC. `is_simulated` (or a source named `sim_*`) tells invented rows from those of the data package, everywhere.
+The `ops_*` tables are excepted: they tell of runs, files and figures, not of people or goods.
 
 The lake holds Delta tables below `C360_HOME/lake`, the warehouse DuckDB tables in `C360_HOME/warehouse/c360.duckdb`.
 Columns marked `yes` are never NULL. Keys are unique.

@@ -32,8 +32,9 @@ def condition(header: SegmentHeader) -> exp.Expr:
 
 
 def members(header: SegmentHeader, relation: str) -> str:
-    """A query for the profile_id and as_of of the members, over `schema.table` or a table handed in."""
-    return to_sql(exp.select("profile_id", "as_of").from_(exp.to_table(relation)).where(condition(header)))
+    """A query for profile_id, is_simulated and as_of of the members, over `schema.table` or a table handed in."""
+    query = exp.select("profile_id", "is_simulated", "as_of").from_(exp.to_table(relation))
+    return to_sql(query.where(condition(header)))
 
 
 def to_sql(expression: exp.Expr) -> str:

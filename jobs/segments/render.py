@@ -48,7 +48,7 @@ def _model(header: SegmentHeader) -> str:
     where = textwrap.indent(to_sql(condition(header)), "    ")
     return (
         f"-- {NOTICE}\n-- {SOURCES}/{header.name}.yml\n"
-        "select\n    profile_id,\n    as_of\nfrom {{ ref('dim_profiles') }}\nwhere\n"
+        "select\n    profile_id,\n    is_simulated,\n    as_of\nfrom {{ ref('dim_profiles') }}\nwhere\n"
         f"{where}\n"
     )
 
@@ -72,6 +72,11 @@ def _properties(header: SegmentHeader) -> dict[str, object]:
                 "name": "profile_id",
                 "description": "Member of the segment",
                 "data_tests": ["unique", "not_null", {"relationships": to_profiles}],
+            },
+            {
+                "name": "is_simulated",
+                "description": "True when the profile has no real event or record",
+                "data_tests": ["not_null"],
             },
             {"name": "as_of", "description": "Time the membership describes (UTC)", "data_tests": ["not_null"]},
         ],

@@ -77,6 +77,15 @@ def test_simulated_sources_are_those_named_sim() -> None:
         assert source.is_simulated == ("SIMULATED" in source.description.upper()), name
 
 
+def test_a_simulated_row_can_be_told_in_every_table() -> None:
+    """The ops tables are excepted, as docs/data.md says: they tell of runs, files and figures. No other table is."""
+    for contract in (*contracts.tables().values(), *contracts.marts().values()):
+        if contract.name.startswith("ops_"):
+            continue
+        telling = [c for c in contract.columns if c.name in ("source", "is_simulated")]
+        assert any(c.required for c in telling), f"{contract.name}: neither a source nor is_simulated, never NULL"
+
+
 @pytest.mark.parametrize(
     "change",
     [

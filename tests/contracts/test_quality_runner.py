@@ -34,7 +34,7 @@ def context_of(settings: Settings, run_id: str = "run-1") -> Context:
 
 
 def put(settings: Settings, table: str, *rows: dict[str, object]) -> None:
-    defaults: dict[str, object] = {"model_version": "1", "run_id": "r", "scored_at": NOW}
+    defaults: dict[str, object] = {"model_version": "1", "run_id": "r", "scored_at": NOW, "is_simulated": False}
     schema = arrow_schema(lake_table(table).contract)
     filled = [{name: (defaults | row).get(name) for name in schema.names} for row in rows]
     delta.append(settings, table, pa.Table.from_pylist(filled, schema=schema))
@@ -134,12 +134,16 @@ def test_a_renamed_column_blocks(scored: Settings, monkeypatch: pytest.MonkeyPat
     assert "unexpected level; missing tier" in blocked(scored)
 
 
-def test_half_of_the_usual_volume_blocks(scored: Settings) -> None:
+def test_half_of_the_usual_volume_is_noticed_and_becomes_the_usual_one(scored: Settings) -> None:
     recommend(scored, 16, start=100)
     for number in range(3):
         run_gate(context_of(scored, f"past-{number}"), GATES["scores"])
     delta.replace(scored, "gold_recommendations", delta.read(scored, "gold_recommendations").slice(0, 9))
-    assert "volume: 9 rows, expected at least 10 rows" in blocked(scored)
+    noticed = [w for v in run_gate(context_of(scored, "smaller-0"), GATES["scores"]) for w in v.warnings]
+    assert noticed == ["volume: 9 rows, expected at least 10 rows, half the median of past runs"]
+    for number in range(1, 4):
+        verdicts = run_gate(context_of(scored, f"smaller-{number}"), GATES["scores"])
+    assert not [w for v in verdicts for w in v.warnings]
 
 
 def test_no_value_reaches_results_log_or_message(scored: Settings, caplog: pytest.LogCaptureFixture) -> None:

@@ -48,6 +48,7 @@ class Shop:
     lines: list[tuple[Any, ...]] = field(default_factory=list)
     touches: list[tuple[Any, ...]] = field(default_factory=list)
     products: dict[str, str | None] = field(default_factory=dict)
+    simulated: set[str] = field(default_factory=set)
 
     def buy(
         self, profile: str, item: str, at: datetime, *, quantity: int = 1, simulated: bool = False, sales: str = "2.50"
@@ -61,7 +62,7 @@ class Shop:
         """Creates the marts in a DuckDB connection and returns it."""
         connection.execute(DDL)
         for table, rows in (
-            ("dim_profiles", [(p, c, False) for p, c in self.profiles.items()]),
+            ("dim_profiles", [(p, c, p in self.simulated) for p, c in self.profiles.items()]),
             ("dim_products", list(self.products.items())),
             ("fct_order_lines", self.lines),
             ("fct_campaign_touches", self.touches),
@@ -81,7 +82,7 @@ def item_name(number: int) -> str:
 
 
 def two_tastes() -> Shop:
-    """40 consenting buyers, 3 who deny profiling and buy as much, one cold and one anonymous profile."""
+    """40 consenting buyers, 3 who deny profiling and buy as much, one cold and one anonymous, simulated profile."""
     shop = Shop()
     for number in range(TASTERS):
         _shop_for(shop, f"buyer-{number:02d}", number)
@@ -90,6 +91,7 @@ def two_tastes() -> Shop:
         _shop_for(shop, name, number)
         shop.profiles[name] = False
     shop.profiles |= {"cold": True, "anonymous": None}
+    shop.simulated = {"anonymous"}
     return shop
 
 

@@ -80,6 +80,16 @@ def test_why_a_list_is_not_personal(settings: Settings, connection: Any, registr
     assert found["anonymous"] == found["denied-0"] == {("popular", True, "no_profiling_consent")}
 
 
+def test_scores_of_simulated_profiles_say_so(settings: Settings, connection: Any, registry: Registry) -> None:
+    connection.execute("update marts.dim_profiles set is_simulated = true where profile_id = 'buyer-07'")
+    score_all(context(settings), connection, registry)
+    marked = [
+        {row["profile_id"] for row in delta.read(settings, name).to_pylist() if row["is_simulated"]}
+        for name in (RECOMMENDATIONS, CLUSTERS)
+    ]
+    assert marked == [{"anonymous", "buyer-07"}, {"buyer-07"}]
+
+
 def test_personal_lists_are_new_and_of_the_right_taste(settings: Settings, connection: Any, registry: Registry) -> None:
     score_all(context(settings), connection, registry)
     bought = {(line[1], line[2].removeprefix("product of ")) for line in two_tastes().lines}

@@ -76,7 +76,8 @@ def test_two_lines_of_one_order_are_one_purchase(open_shop: Callable[[Shop], Any
 
 
 def test_missing_consent_is_no_consent(connection: Any) -> None:
-    found = dict(zip(*read_profiles(connection).to_pydict().values(), strict=True))
+    rows = read_profiles(connection).to_pylist()
+    found = {row["profile_id"]: row["has_profiling_consent"] for row in rows}
     assert (found["cold"], found["anonymous"], found["denied-0"]) == (True, False, False)
 
 

@@ -36,6 +36,7 @@ clusters as (
 select
     profiles.profile_id,
     memberships.segment_name,
+    profiles.is_simulated,
     profiles.email_token,
     profiles.lifecycle_stage,
     profiles.rfm_segment,

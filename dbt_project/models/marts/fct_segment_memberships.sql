@@ -4,6 +4,7 @@ with memberships as (
     select
         '{{ name }}' as segment_name,
         profile_id,
+        is_simulated,
         as_of
     from {{ ref('seg_' ~ name) }}
     {{ 'union all' if not loop.last }}
@@ -11,15 +12,15 @@ with memberships as (
     select
         cast(null as {{ dbt.type_string() }}) as segment_name,
         cast(null as {{ dbt.type_string() }}) as profile_id,
+        cast(null as boolean) as is_simulated,
         {{ as_of() }} as as_of
     where false
     {% endfor %}
 )
 
 select
-    memberships.segment_name,
-    memberships.profile_id,
-    profiles.is_simulated,
-    memberships.as_of
+    segment_name,
+    profile_id,
+    is_simulated,
+    as_of
 from memberships
-inner join {{ ref('dim_profiles') }} as profiles on memberships.profile_id = profiles.profile_id

@@ -2,6 +2,7 @@
 -- definitions/segments/email_engaged.yml
 select
     profile_id,
+    is_simulated,
     as_of
 from {{ ref('dim_profiles') }}
 where

@@ -2,6 +2,7 @@
 -- definitions/segments/lapsing_customers.yml
 select
     profile_id,
+    is_simulated,
     as_of
 from {{ ref('dim_profiles') }}
 where

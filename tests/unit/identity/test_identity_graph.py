@@ -47,8 +47,9 @@ def graph(
     connection: Any, rows: list[dict[str, Any]], rules: Rules = WIDE
 ) -> tuple[edges.Nodes, edges.Edges, components.Components]:
     fields = [(name, pa.string()) for name in ("source", "event_id", "identifier_type", "identifier_value")]
-    schema = pa.schema([*fields, ("effective_at", pa.timestamp("us", tz="UTC"))])
-    connection.register("silver_identifiers", pa.Table.from_pylist(rows, schema=schema))
+    schema = pa.schema([*fields, ("effective_at", pa.timestamp("us", tz="UTC")), ("is_simulated", pa.bool_())])
+    sightings = [{"is_simulated": False} | row for row in rows]
+    connection.register("silver_identifiers", pa.Table.from_pylist(sightings, schema=schema))
     nodes = edges.read_nodes(connection, rules)
     links = edges.read_edges(connection)
     return nodes, links, components.resolve(nodes, links, rules.limits)

@@ -172,6 +172,41 @@ def test_an_id_that_was_merged_away_never_comes_back(settings: Settings) -> None
     assert mapping(settings)["a1"] not in (mapping(settings)["1"], mapping(settings)["2"])
 
 
+def flags(settings: Settings, table: str, column: str) -> dict[str, bool]:
+    return {row[column]: row["is_simulated"] for row in delta.read(settings, table).to_pylist()}
+
+
+def test_what_only_simulated_sources_have_seen_says_so(settings: Settings) -> None:
+    lake = Lake().event("sim_web", "page", "2017-03-01", {"anonymous_id": "a1"})
+    lake.event("sim_web", "page", "2017-03-02", {"anonymous_id": "a2", "user_id": "u2"})
+    lake.event("pos", "Order Completed", "2017-02-01", {"loyalty_id": "1"})
+    write_lake(settings, lake.event("sim_web", "page", "2017-03-03", {"user_id": "u1", "loyalty_id": "1"}))
+    resolve(settings)
+    assert flags(settings, "profile_identifiers", "identifier_value") == {
+        "a1": True, "a2": True, "u2": True, "u1": True, "1": False,
+    }  # fmt: skip
+    was = mapping(settings)
+    assert flags(settings, "identity_ledger", "profile_id") == {was["a1"]: True, was["u2"]: True, was["1"]: False}
+    see(settings, ("m1", "2017-04-01", {"user_id": "u1", "anonymous_id": "a1"}))
+    resolve(settings, days=1)
+    assert flags(settings, "profile_redirects", "from_profile_id") == {was["a1"]: True}
+    [merge] = entries(settings, "merge")
+    assert (merge["profile_id"], merge["is_simulated"]) == (was["1"], True)
+
+
+def test_a_real_sighting_later_leaves_the_history_as_it_was(settings: Settings) -> None:
+    see(settings, ("e1", "2017-03-01", {"user_id": "u1"}), ("e2", "2017-02-01", {"anonymous_id": "a1"}))
+    resolve(settings)
+    see(settings, ("e3", "2017-04-01", {"user_id": "u1", "anonymous_id": "a1"}))
+    resolve(settings, days=1)
+    ledger = delta.read(settings, "identity_ledger").to_pylist()
+    write_lake(settings, Lake().event("pos", "Order Completed", "2017-05-01", {"user_id": "u1"}))
+    resolve(settings, days=2)
+    assert flags(settings, "profile_identifiers", "identifier_value") == {"a1": True, "u1": False}
+    assert delta.read(settings, "identity_ledger").to_pylist() == ledger
+    assert list(flags(settings, "profile_redirects", "from_profile_id").values()) == [True]
+
+
 @pytest.mark.parametrize("seed", [20180102])
 def test_order_of_arrival_does_not_change_what_is_written(settings: Settings, tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)

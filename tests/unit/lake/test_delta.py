@@ -15,7 +15,7 @@ AT = datetime(2018, 1, 1, tzinfo=UTC)
 
 
 def redirects(*pairs: tuple[str, str]) -> pa.Table:
-    rows = [{"from_profile_id": a, "to_profile_id": b, "merged_at": AT} for a, b in pairs]
+    rows = [{"from_profile_id": a, "to_profile_id": b, "merged_at": AT, "is_simulated": False} for a, b in pairs]
     return pa.Table.from_pylist(rows, schema=arrow_schema(TABLES["profile_redirects"].contract))
 
 

@@ -68,7 +68,8 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     columns = (
         "profile_id text, order_count bigint, lifecycle_stage text, favourite_department text, is_suppressed boolean"
     )
-    connection.execute(f"create table dim_profiles ({columns}, as_of timestamp default timestamp '2018-01-02')")
+    fixed = "as_of timestamp default timestamp '2018-01-02', is_simulated boolean default false"
+    connection.execute(f"create table dim_profiles ({columns}, {fixed})")
     names = "profile_id, order_count, lifecycle_stage, favourite_department, is_suppressed"
     connection.executemany(f"insert into dim_profiles ({names}) values (?, ?, ?, ?, ?)", PEOPLE)
     yield connection
@@ -107,6 +108,7 @@ def test_spark_reads_the_same_condition(rule: str) -> None:
 def test_members(people: Any, rule: str, expected: list[str]) -> None:
     found = people.execute(members(segment(rule), "dim_profiles")).fetchall()
     assert sorted(row[0] for row in found) == expected
+    assert {row[1] for row in found} <= {False}
 
 
 @pytest.mark.parametrize(
