@@ -40,6 +40,9 @@ Severity: TypeAlias = Literal["critical", "warning"]
 KEY_NUMBER = "key_number"
 # A suite without these has been emptied, whatever else it holds.
 MANDATORY = ("columns", "row_count", "key_unique")
+# Derived tables: a narrower segment, a consent withdrawn or a new model shrinks them for good reasons, and a gate that
+# blocked would keep the smaller table from ever being published. The lake's gold_* tables are derived as well.
+MAY_SHRINK = ("fct_segment_memberships", "fct_recommendations", "fct_profile_clusters")
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ def build_suite(
     """The suite of a table: shape, size, key, columns, then what `extra/` adds.
 
     `min_rows` raises the contract's own minimum (a gate may refuse an empty table that a first build may not);
-    `volume_floor` is the fewest rows that history makes plausible, None without history.
+    `volume_floor` is the fewest rows that history makes plausible, None without history; fewer block, but only warn
+    where a derived table may shrink.
     """
     shares = tuple(e for e in extra if isinstance(e, NullShare))
     rows = _rows_frame(contract, shares)
@@ -124,8 +128,13 @@ def _size(contract: TableContract, rows: Frame, min_rows: int, volume_floor: int
     checks = [Check("row_count", rows, ExpectTableRowCountToBeBetween(min_value=least), f"at least {least} rows")]
     if volume_floor is not None:
         expectation = ExpectTableRowCountToBeBetween(min_value=volume_floor)
-        checks.append(Check("volume", rows, expectation, f"at least {volume_floor} rows, half the median of past runs"))
+        expected = f"at least {volume_floor} rows, half the median of past runs"
+        checks.append(Check("volume", rows, expectation, expected, severity=_volume_severity(contract.name)))
     return checks
+
+
+def _volume_severity(table: str) -> Severity:
+    return "warning" if table in MAY_SHRINK or table.startswith("gold_") else "critical"
 
 
 def _key(contract: TableContract, rows: Frame) -> Check:

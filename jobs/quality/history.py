@@ -1,4 +1,8 @@
-"""Volume against history: how few rows past runs make plausible. Pure; the runner reads the rows."""
+"""Volume against history: how few rows past runs make plausible. Pure; the runner reads the rows.
+
+Whether fewer rows block or only warn is said in `expectations.suites`. A warning does not make a run a blocked one: it
+counts as history, so that after a few runs the smaller size is the usual one.
+"""
 
 import re
 from collections import defaultdict
