@@ -138,3 +138,18 @@ def test_only_profiles_that_may_be_contacted_are_synced(warehouse: Warehouse) ->
     assert warehouse.rows(f"select count(*) from activation.sync_file_drop_profiles where profile_id = '{THREE}'") == [
         (0,)
     ]
+
+
+def test_every_public_table_tells_simulated_rows(warehouse: Warehouse) -> None:
+    silent = warehouse.rows(
+        "select table_schema, table_name from information_schema.columns "
+        "where table_schema in ('marts', 'segments', 'activation') group by all "
+        "having not bool_or(column_name = 'is_simulated')"
+    )
+    assert silent == []
+    assert warehouse.rows("select count(*) from information_schema.tables where table_schema = 'segments'") == [(6,)]
+    differing = warehouse.rows(
+        "select m.profile_id from marts.fct_segment_memberships as m join marts.dim_profiles as p using (profile_id) "
+        "where m.is_simulated is distinct from p.is_simulated"
+    )
+    assert differing == []
