@@ -39,9 +39,8 @@ def train(context: Context, force: bool) -> None:
     """
     from contextlib import closing
 
-    from jobs.warehouse.reader import open_published
-
     from jobs.lake.runs import stage
+    from jobs.warehouse.reader import open_published
     from models.tracking import Registry
     from models.training import train_all
 
@@ -64,9 +63,8 @@ def score(context: Context) -> None:
     """
     from contextlib import closing
 
-    from jobs.warehouse.reader import open_published
-
     from jobs.lake.runs import stage
+    from jobs.warehouse.reader import open_published
     from models.scoring import score_all
     from models.tracking import Registry
 
