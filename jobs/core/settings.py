@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from jobs.core.errors import UsageError
 
@@ -71,6 +71,17 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe log line of c360 to show"
     )
+    testing: bool = Field(default=False, description="Allows fail_at and sabotage; never set it where data matters")
+    fail_at: str | None = Field(
+        default=None, pattern=r"^[a-z_]+(:[1-9]\d*)?$", description="Tests only: end the process at this failpoint"
+    )
+    sabotage: str | None = Field(default=None, pattern=r"^[a-z_]+$", description="Tests only: leave a protection out")
+
+    @model_validator(mode="after")
+    def _faults_need_testing(self) -> "Settings":
+        if (self.fail_at or self.sabotage) and not self.testing:
+            raise ValueError("fail_at and sabotage are for tests: they need C360_TESTING=1")
+        return self
 
     @property
     def project_root(self) -> Path:

@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 from jobs.core.catalog import lake_table
 from jobs.core.context import Context
 from jobs.core.settings import Settings
-from jobs.ingest.silver import QUERY
+from jobs.ingest.stream.silver import QUERY
 from jobs.lake.delta import append
 from jobs.lake.duck import lake_connection
 from jobs.lake.schema import arrow_schema

@@ -9,7 +9,7 @@ from jobs.core.context import Context
 from jobs.core.errors import ExitCode, PermanentError, RetryableError
 from jobs.core.settings import Settings
 from jobs.ingest.balance import in_flight, record_balance
-from jobs.ingest.landing import seal_new_files
+from jobs.ingest.landing.seal import seal_new_files
 from jobs.lake.delta import ensure_all, read, row_count
 from jobs.lake.runs import stage
 from jobs.privacy.keys import load_keys
@@ -67,8 +67,8 @@ def _accepted(settings: Settings) -> int:
 
 
 def _run_streams(context: Context) -> None:
-    from jobs.ingest.bronze import run_bronze
-    from jobs.ingest.silver import run_silver
+    from jobs.ingest.stream.bronze import run_bronze
+    from jobs.ingest.stream.silver import run_silver
     from jobs.lake.session import open_session
 
     key, _ = load_keys(context.settings)

@@ -1,6 +1,6 @@
 """Tokens: what stands for raw PII from silver on. `<type>_v<key version>_<HMAC-SHA-256 hex of the normalised value>`.
 
-The Spark expression in `jobs.ingest.tokenize` computes the same; a test holds the two together.
+The Spark expression in `jobs.ingest.stream.tokenize` computes the same; a test holds the two together.
 """
 
 import hashlib

@@ -12,7 +12,7 @@ import pytest
 from jobs.core.clock import Clock
 from jobs.core.context import Context
 from jobs.core.settings import Settings
-from jobs.ingest.landing import seal_new_files, sealed_folder
+from jobs.ingest.landing.seal import seal_new_files, sealed_folder
 from jobs.lake.delta import ensure_all, read
 
 GOOD = b'{"messageId":"1"}\n{"messageId":"2"}\n'
@@ -161,7 +161,7 @@ def test_a_refusal_can_be_looked_at_again(context: Context, monkeypatch: pytest.
     assert seal_new_files(context).rejected == 1
     assert seal_new_files(context).rejected == 0
     assert seal_new_files(context, retry_refused=True).rejected == 1
-    monkeypatch.setattr("jobs.ingest.landing.check_file", lambda *_: None)  # as if the contract had been mended
+    monkeypatch.setattr("jobs.ingest.landing.seal.check_file", lambda *_: None)  # as if the contract had been mended
     assert seal_new_files(context, retry_refused=True).loaded == 1
     assert seal_new_files(context, retry_refused=True).loaded == 0
 

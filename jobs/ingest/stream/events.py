@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contracts import EventContract, PiiClass, SourceContract
-from jobs.ingest import envelope, tokenize, validate
+from jobs.ingest.stream import envelope, tokenize, validate
 
 TOKENISED = ("email", "phone")
 _CONSENT_CATEGORIES: dict[str, str] = yaml.safe_load((Path(__file__).parent / "consent.yml").read_text("utf-8"))

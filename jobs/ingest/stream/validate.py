@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contracts import EventContract, FieldContract, PiiClass, SourceContract
-from jobs.ingest.envelope import exploded_json, parse_time
+from jobs.ingest.stream.envelope import exploded_json, parse_time
 from jobs.ingest.reasons import Reason
 
 KNOWN_TYPES = ("track", "identify", "page", "screen", "group", "alias")

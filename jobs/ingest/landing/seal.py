@@ -20,7 +20,7 @@ from jobs.core.catalog import lake_table
 from jobs.core.context import Context
 from jobs.core.hashing import hash_file
 from jobs.core.settings import Settings
-from jobs.ingest.preflight import Message, RefusedFileError, check_file, read_messages
+from jobs.ingest.landing.preflight import Message, RefusedFileError, check_file, read_messages
 from jobs.ingest.reasons import FileReason
 from jobs.lake.delta import append, read
 from jobs.lake.schema import arrow_schema

@@ -10,9 +10,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contracts import PiiClass, SourceContract
-from jobs.ingest import tokenize
+from jobs.ingest.stream import tokenize
 from jobs.ingest.reasons import Reason
-from jobs.ingest.validate import field_errors, leaks_address
+from jobs.ingest.stream.validate import field_errors, leaks_address
 
 TOKENISED = ("email", "phone")
 SEPARATOR = "\x1f"

@@ -5,7 +5,7 @@ from pyspark.sql import functions as F
 
 from jobs.core.catalog import lake_table
 from jobs.core.settings import Settings
-from jobs.ingest.landing import sealed_folder
+from jobs.ingest.landing.seal import sealed_folder
 from jobs.lake.frames import select_contract
 
 QUERY = "bronze"

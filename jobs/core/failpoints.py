@@ -1,0 +1,56 @@
+"""Named places where a test may end the process or switch a protection off; inert unless `C360_TESTING` is set.
+
+A failpoint stands where a crash would hurt most. A sabotage removes one protection, to prove that its test can fail.
+"""
+
+import os
+import signal
+from enum import StrEnum
+
+from jobs.core.settings import Settings
+
+
+class Failpoint(StrEnum):
+    """Where `C360_FAIL_AT` can end the process with SIGKILL."""
+
+    AFTER_RECEIVE = "after_receive"
+    AFTER_WRITE_BEFORE_FSYNC = "after_write_before_fsync"
+    AFTER_FSYNC_BEFORE_REPLY = "after_fsync_before_reply"
+    DURING_ROTATE = "during_rotate"
+    AFTER_SEAL_BEFORE_MANIFEST = "after_seal_before_manifest"
+    AFTER_OFFSETS_BEFORE_WORK = "after_offsets_before_work"
+    AFTER_SILVER_FILES_BEFORE_COMMIT = "after_silver_files_before_commit"
+    AFTER_SILVER_BEFORE_QUARANTINE = "after_silver_before_quarantine"
+    AFTER_QUARANTINE_BEFORE_SPARK_COMMIT = "after_quarantine_before_spark_commit"
+    AFTER_COMMIT = "after_commit"
+
+
+class Sabotage(StrEnum):
+    """Which protection `C360_SABOTAGE` removes; each has a test that must then fail."""
+
+    REPLY_BEFORE_FSYNC = "reply_before_fsync"
+    NO_VERSION_CHECK = "no_version_check"
+    QUARANTINE_AFTER_COMMIT = "quarantine_after_commit"
+    EVENT_TIME_WATERMARK = "event_time_watermark"
+    NO_MANIFEST_CHECK = "no_manifest_check"
+    IGNORE_DATA_LOSS = "ignore_data_loss"
+
+
+def fail_at(settings: Settings, name: Failpoint) -> None:
+    """Ends this process as a power cut would, when the settings name this place (`name` or `name:N` for its Nth passing)."""
+    if settings.fail_at is None:
+        return
+    wanted, _, turn = settings.fail_at.partition(":")
+    if wanted != name:
+        return
+    _passed[name] = _passed.get(name, 0) + 1
+    if _passed[name] >= int(turn or 1):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def sabotaged(settings: Settings, name: Sabotage) -> bool:
+    """Whether a test has asked for this protection to be left out."""
+    return settings.sabotage == name
+
+
+_passed: dict[str, int] = {}
