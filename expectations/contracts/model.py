@@ -99,13 +99,19 @@ class EventContract(Frozen):
 class SourceContract(Frozen):
     """Where messages come from and what they may be.
 
-    `kind: events` sources deliver Segment-shaped messages, one JSON object a line. `kind: records` sources deliver CSV files
-    with a header whose rows are versions of one `object`.
+    `kind: events` sources deliver messages of events; `kind: records` sources deliver rows that are versions of one
+    `object`. Files are NDJSON (one JSON object a line), CSV with a header, or Parquet. The dialect is declared, never
+    guessed: `encoding`, `delimiter`, and `header: strict` when the order of the columns matters. `ready: marker` loads a
+    file only when `<file>.done` stands beside it; by default it is loaded when nobody has it open for writing.
     """
 
     name: str
     kind: Literal["events", "records"]
-    format: Literal["ndjson", "csv"]
+    format: Literal["ndjson", "csv", "parquet"]
+    encoding: Literal["utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "latin-1", "shift_jis"] = "utf-8"
+    delimiter: Literal[",", ";", "\t", "|"] = ","
+    header: Literal["by_name", "strict"] = "by_name"
+    ready: Literal["closed", "marker"] = "closed"
     version: int = 1
     description: str
     trust_received_at: bool = False

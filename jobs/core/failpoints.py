@@ -18,6 +18,7 @@ class Failpoint(StrEnum):
     AFTER_FSYNC_BEFORE_REPLY = "after_fsync_before_reply"
     DURING_ROTATE = "during_rotate"
     AFTER_SEAL_BEFORE_MANIFEST = "after_seal_before_manifest"
+    AFTER_MANIFEST_BEFORE_RENAME = "after_manifest_before_rename"
     AFTER_OFFSETS_BEFORE_WORK = "after_offsets_before_work"
     AFTER_SILVER_FILES_BEFORE_COMMIT = "after_silver_files_before_commit"
     AFTER_SILVER_BEFORE_QUARANTINE = "after_silver_before_quarantine"

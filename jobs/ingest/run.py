@@ -50,8 +50,6 @@ def run_ingest(context: Context, *, retry_refused: bool = False) -> ExitCode:
     wrong = [str(row["source"]) for row in rows if not row["is_balanced"]]
     if wrong:
         raise PermanentError(f"the balance is off for {', '.join(wrong)}; see `c360 ops balance`")
-    for refusal in landed.refusals:
-        log.warning("refused file %s", refusal)
     return ExitCode.REFUSED_INPUT if landed.rejected else ExitCode.OK
 
 

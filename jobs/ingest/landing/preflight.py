@@ -1,155 +1,145 @@
-"""Pre-flight of one landing file: is it whole, is it text, has it the promised header; then its messages, one by one.
+"""Pre-flight of one delivered file: is it regular, readable, of the promised format, with the promised header.
 
-A file that fails is refused as a whole with a reason; a line that fails travels on with a `payload_error`.
+A file that fails is refused as a whole with a reason; a line that fails later travels on with a `payload_error`.
 """
 
 import csv
 import gzip
 import io
-import json
 import zlib
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from expectations.contracts import SourceContract
-from jobs.ingest.reasons import FileReason, Reason
+from jobs.ingest.reasons import Reason
 
 GZIP_MAGIC = b"\x1f\x8b"
+PARQUET_MAGIC = b"PAR1"
+OTHER_MAGIC = {b"PK\x03\x04": "a zip archive", b"%PDF": "a PDF", b"\x7fELF": "a program", b"<": "HTML or XML"}
+UTF8_MARK = b"\xef\xbb\xbf"
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 SNIFF_BYTES = 65_536
-LINE_LIMIT = 1_048_576
-FILE_FIELD_LIMIT = 2**31 - 1  # an unclosed quote swallows the rest of a file; the row is then judged by LINE_LIMIT
-BLOCK = 1_048_576
+COLUMN_LIMIT = 512
 
 
 class RefusedFileError(Exception):
-    """The file cannot be loaded; `reason` is for the manifest, `details` says what was expected, without values."""
+    """The file is not loaded; `reason` and `details` are for the manifest and say what was expected, without values.
 
-    def __init__(self, reason: FileReason, details: str) -> None:
-        super().__init__(f"{reason}: {details}")
+    `status` is rejected (another file must be sent), held (a person must look) or waiting (it may be readable later).
+    """
+
+    def __init__(self, reason: Reason | None, details: str, *, status: str = "rejected") -> None:
+        super().__init__(f"{reason or status}: {details}")
         self.reason = reason
         self.details = details
+        self.status = status
 
 
-@dataclass(frozen=True)
-class Message:
-    """One message of a file: 1-based line number, payload text, and what was wrong with its bytes, if anything."""
-
-    line: int
-    payload: str
-    error: str | None = None
-
-
-def _open(path: Path) -> BinaryIO:
+def open_plain(path: Path) -> BinaryIO:
+    """The file's bytes, gunzipped when they are gzip; the name says nothing."""
     with path.open("rb") as probe:
         magic = probe.read(2)
     return cast(BinaryIO, gzip.open(path, "rb")) if magic == GZIP_MAGIC else path.open("rb")
 
 
-def _check_whole(path: Path) -> bytes:
-    """Reads the file to its end, so that a truncated gzip is found before a row of it is loaded; returns its head."""
-    head = b""
-    try:
-        with closing(_open(path)) as file:
-            while block := file.read(BLOCK):
-                if len(head) < SNIFF_BYTES:
-                    head += block[: SNIFF_BYTES - len(head)]
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise RefusedFileError(
-            FileReason.TRUNCATED_GZIP, "the gzip stream is truncated or damaged; send it again"
-        ) from error
-    except OSError as error:
-        raise RefusedFileError(FileReason.UNREADABLE, f"cannot be read: {error.strerror}") from error
-    return head
-
-
 def check_file(path: Path, contract: SourceContract) -> None:
     """Raises RefusedFileError when the file as a whole cannot be loaded under its source's contract."""
     if path.is_symlink() or not path.is_file():
-        raise RefusedFileError(FileReason.NOT_REGULAR, "only regular files are loaded")
-    head = _check_whole(path)
-    if not head.removeprefix(b"\xef\xbb\xbf").strip():
-        raise RefusedFileError(FileReason.EMPTY_FILE, "no bytes, or nothing but blank lines")
-    if b"\x00" in head:
-        raise RefusedFileError(FileReason.NOT_TEXT, "binary content; UTF-8 text was expected")
+        raise RefusedFileError(Reason.NOT_REGULAR, "only regular files are loaded")
+    if contract.format == "parquet":
+        _check_parquet(path)
+        return
+    head = _head(path)
+    _check_text(head, contract)
     if contract.format == "csv":
         _check_header(head, contract)
-    elif head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"[":
-        raise RefusedFileError(FileReason.NOT_NDJSON, "a JSON array; one JSON object per line was expected")
-    elif b"{" not in head:
-        raise RefusedFileError(FileReason.NOT_TEXT, "no JSON object in the first 64 KiB; one per line was expected")
+        return
+    text = head.removeprefix(UTF8_MARK).lstrip()
+    if text[:1] == b"[":
+        raise RefusedFileError(Reason.WRONG_FORMAT, "a JSON array; one JSON object per line was expected")
+    if b"{" not in head:
+        raise RefusedFileError(Reason.WRONG_FORMAT, "no JSON object in the first 64 KiB; one per line was expected")
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with closing(open_plain(path)) as file:
+            return file.read(SNIFF_BYTES)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise truncated_gzip() from error
+
+
+def truncated_gzip() -> RefusedFileError:
+    """The refusal of a gzip stream that ends early or does not fit its checksum."""
+    return RefusedFileError(Reason.TRUNCATED, "the gzip stream is truncated or damaged; send it again")
+
+
+def _check_parquet(path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    size = path.stat().st_size
+    if size == 0:
+        raise RefusedFileError(Reason.EMPTY, "no bytes")
+    with path.open("rb") as file:
+        if file.read(4) != PARQUET_MAGIC:
+            raise RefusedFileError(Reason.WRONG_FORMAT, "not Parquet; the contract declares format: parquet")
+    try:
+        rows = pq.ParquetFile(path).metadata.num_rows
+    except (OSError, ValueError) as error:
+        raise RefusedFileError(Reason.TRUNCATED, "Parquet without its footer; send it again") from error
+    if rows == 0:
+        raise RefusedFileError(Reason.EMPTY, "no rows")
+
+
+def _check_text(head: bytes, contract: SourceContract) -> None:
+    if not head.removeprefix(UTF8_MARK).strip():
+        raise RefusedFileError(Reason.EMPTY, "no bytes, or nothing but blank lines")
+    for magic, what in OTHER_MAGIC.items():
+        if head.removeprefix(UTF8_MARK).lstrip().startswith(magic):
+            raise RefusedFileError(Reason.WRONG_FORMAT, f"looks like {what}; {contract.format} was expected")
+    if contract.encoding.startswith("utf-16"):
+        return
+    if head.startswith(UTF16_MARKS):
+        raise RefusedFileError(
+            Reason.INVALID_ENCODING, f"UTF-16 text; the contract declares {contract.encoding}: convert or declare it"
+        )
+    if b"\x00" in head:
+        raise RefusedFileError(Reason.WRONG_FORMAT, f"binary content; {contract.encoding} text was expected")
+
+
+def decoding(contract: SourceContract) -> str:
+    """The codec that reads the declared encoding, passing over a byte order mark."""
+    return "utf-8-sig" if contract.encoding == "utf-8" else contract.encoding
 
 
 def _check_header(head: bytes, contract: SourceContract) -> None:
-    first = io.StringIO(head.decode("utf-8-sig", "replace"), newline="")
-    found = next(csv.reader(first), [])
+    text = head.decode(decoding(contract), "replace")
+    if len(head) == SNIFF_BYTES and "\n" not in text and "\r" not in text:
+        raise RefusedFileError(Reason.WRONG_HEADER, "a header of more than 64 KiB")
+    if text.lower().startswith("sep="):
+        raise RefusedFileError(Reason.WRONG_HEADER, "Excel's `sep=` line stands before the header; export without it")
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=contract.delimiter)
+    found = next(lines, [])
     expected = list(contract.columns)
-    if found == expected:
-        return
-    if sorted(found) == sorted(expected):
-        raise RefusedFileError(
-            FileReason.COLUMNS_REORDERED, f"expected the columns in this order: {', '.join(expected)}"
-        )
+    problem = _header_problem(found, expected, strict=contract.header == "strict")
+    if problem:
+        raise RefusedFileError(Reason.WRONG_HEADER, f"{problem}; expected: {contract.delimiter.join(expected)}")
+    if next(lines, None) is None and len(head) < SNIFF_BYTES:
+        raise RefusedFileError(Reason.EMPTY, "a header and no rows")
+
+
+def _header_problem(found: list[str], expected: list[str], *, strict: bool) -> str | None:
+    """What is wrong with a header, without repeating its text; None when every declared column can be found by name."""
+    if len(found) > COLUMN_LIMIT:
+        return f"{len(found)} columns, at most {COLUMN_LIMIT} are read"
+    folded = [name.strip().lower() for name in found]
+    if "" in folded:
+        return f"column {folded.index('') + 1} has no name"
+    if len(set(folded)) < len(folded):
+        return "two columns have the same name, upper and lower case aside"
     missing = [name for name in expected if name not in found]
-    raise RefusedFileError(
-        FileReason.HEADER_MISMATCH,
-        f"missing columns: {', '.join(missing) or 'none'}; {len(set(found) - set(expected))} unknown; "
-        f"expected: {', '.join(expected)}",
-    )
-
-
-def read_messages(path: Path, contract: SourceContract) -> Iterator[Message]:
-    """The messages of a file that passed `check_file`; blank lines are no messages."""
-    with closing(_open(path)) as file:
-        yield from (_read_csv(file, contract) if contract.format == "csv" else _read_lines(file))
-
-
-def _read_lines(file: BinaryIO) -> Iterator[Message]:
-    number = 0
-    while raw := file.readline(LINE_LIMIT + 1):
-        number += 1
-        too_long = len(raw) > LINE_LIMIT and not raw.endswith(b"\n")
-        if too_long:  # keep the head, pass over the rest of the line, go on with the next one
-            while (rest := file.readline(BLOCK)) and not rest.endswith(b"\n"):
-                continue
-        line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
-        line = line.rstrip(b"\r\n")
-        if not line.strip():
-            continue
-        yield _message(number, line, too_long=too_long)
-
-
-def _message(number: int, line: bytes, *, too_long: bool) -> Message:
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError:
-        error = Reason.LINE_TOO_LONG if too_long else Reason.INVALID_ENCODING
-        return Message(number, line.decode("utf-8", "backslashreplace"), error)
-    return Message(number, text, Reason.LINE_TOO_LONG if too_long else None)
-
-
-def _read_csv(file: BinaryIO, contract: SourceContract) -> Iterator[Message]:
-    """Each row as a JSON object of strings; an empty cell is null. A row of another width keeps its cells as an array."""
-    text = io.TextIOWrapper(
-        cast("io.BufferedReader", file), encoding="utf-8-sig", errors="backslashreplace", newline=""
-    )
-    names = list(contract.columns)
-    csv.field_size_limit(FILE_FIELD_LIMIT)
-    reader = csv.reader(text)
-    next(reader, None)
-    for row in reader:
-        if row:
-            yield _csv_message(reader.line_num, row, names)
-
-
-def _csv_message(line: int, row: list[str], names: list[str]) -> Message:
-    payload = json.dumps(row, ensure_ascii=False)
-    error: Reason | None = Reason.CSV_FIELD_COUNT
-    if len(row) == len(names):
-        cells = {name: cell or None for name, cell in zip(names, row, strict=True)}
-        payload, error = json.dumps(cells, ensure_ascii=False, separators=(",", ":")), None
-    if len(payload) > LINE_LIMIT:
-        payload, error = payload[:LINE_LIMIT], Reason.LINE_TOO_LONG
-    return Message(line, payload, error)
+    if missing or len(found) != len(expected):
+        unknown = len(set(found) - set(expected))
+        return f"missing columns: {', '.join(missing) or 'none'}; {unknown} unknown"
+    return "the columns are in another order" if strict and found != expected else None

@@ -1,53 +1,45 @@
-"""Landing: decides by a manifest which files are loaded, and seals each good one as Parquet for the stream.
+"""Sealing: turns delivered files and log segments into the numbered Parquet files that the stream reads.
 
 A file is known by its content. Spark's own file source would never read a back-dated file, a re-upload under the same
-name or appended lines, and would stop at a truncated gzip; so it is only shown files that this module has sealed:
-whole, checked, named by number, never changed again.
+name or appended lines, and would stop at a truncated gzip; so it is only shown sealed files: whole, checked, numbered,
+never changed again. The manifest row is written before the sealed file appears, and what a crash left between the two
+is finished at the next start: the stream can only ever see what the manifest knows.
 """
 
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from expectations import contracts
-from jobs.core.catalog import lake_table
 from jobs.core.context import Context
+from jobs.core.failpoints import Failpoint, Sabotage, fail_at, sabotaged
 from jobs.core.hashing import hash_file
 from jobs.core.settings import Settings
-from jobs.ingest.landing.preflight import Message, RefusedFileError, check_file, read_messages
-from jobs.ingest.reasons import FileReason
-from jobs.lake.delta import append, read
-from jobs.lake.schema import arrow_schema
+from jobs.ingest.landing.files import LOG_SOURCE, READY_MARK, is_being_written, landing_files, log_segments
+from jobs.ingest.landing.inspect import inspect_file
+from jobs.ingest.landing.manifest import Manifest, decision, signature
+from jobs.ingest.landing.preflight import RefusedFileError, check_file
+from jobs.ingest.landing.readers import Message, read_log, read_messages
+from jobs.ingest.landing.sealed import SealedGroup
+from jobs.ingest.reasons import Reason
 
 log = logging.getLogger(__name__)
-BATCH_ROWS = 50_000
-SEALED = pa.schema(
-    [
-        ("source", pa.string()),
-        ("file_name", pa.string()),
-        ("file_number", pa.int64()),
-        ("line_number", pa.int64()),
-        ("received_at", pa.timestamp("us", tz="UTC")),
-        ("payload", pa.string()),
-        ("payload_error", pa.string()),
-    ]
-)
+GROUP_FILES = 200
+NO_VALUE = ""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Landed:
-    """What became of the files seen by one run: manifest rows written now."""
+    """What became of the files that one run had to decide about."""
 
-    loaded: int
-    rejected: int
-    messages: int
-    refusals: tuple[str, ...]
+    loaded: int = 0
+    rejected: int = 0
+    messages: int = 0
+    refusals: list[str] = field(default_factory=list)
 
 
 def sealed_folder(settings: Settings) -> Path:
@@ -55,159 +47,153 @@ def sealed_folder(settings: Settings) -> Path:
     return settings.home / "sealed"
 
 
-@dataclass
-class Seen:
-    """What the manifest knows of earlier deliveries; grows with each file of this run.
+def seal_new_files(context: Context, *, retry_refused: bool = False, manifest: Manifest | None = None) -> Landed:
+    """Decides about every file that is new or changed, seals the good, records all; a loaded log segment is removed.
 
-    A refused delivery uses up neither its name nor its content: the repaired file may come under either.
+    `manifest` is kept by a caller that comes again and again, so that the table is read once.
     """
-
-    files: set[tuple[str, str, str]]
-    names: set[tuple[str, str]]
-    contents: set[tuple[str, str]]
-    last_number: int
-
-    @classmethod
-    def from_manifest(cls, settings: Settings, *, forget_refusals: bool) -> "Seen":
-        """Reads the manifest once; with `forget_refusals`, files refused before are looked at again."""
-        seen = cls(set(), set(), set(), 0)
-        for row in read(settings, "ops_landing_manifest").to_pylist():
-            seen.add(row)
-            if forget_refusals and row["status"] == "rejected":
-                seen.files.discard((row["source"], row["file_name"], row["sha256"]))
-        return seen
-
-    def add(self, row: dict[str, Any]) -> None:
-        """Remembers one row of the manifest."""
-        source, name, digest = row["source"], row["file_name"], row["sha256"]
-        self.files.add((source, name, digest))
-        if row["status"] == "loaded":
-            self.names.add((source, name))
-            self.contents.add((source, digest))
-        self.last_number = max(self.last_number, row["file_number"])
+    manifest = manifest or Manifest.open(context.settings)
+    finish_sealing(context.settings, manifest.last_number)
+    sealer = _Sealer(context, manifest)
+    found = chain(landing_files(context.settings), log_segments(context.settings))
+    for source, path in found:
+        sealer.take(source, path, retry_refused=retry_refused)
+    sealer.close()
+    return sealer.landed
 
 
-def seal_new_files(context: Context, *, retry_refused: bool = False) -> Landed:
-    """Checks every file of `landing/<source>/` that the manifest does not know, seals the good, records all of them."""
-    settings = context.settings
-    seen = Seen.from_manifest(settings, forget_refusals=retry_refused)
-    _remove_unrecorded(settings, seen.last_number)
-    written: list[dict[str, Any]] = []
-    for source, path in _landing_files(settings):
-        digest = _digest(path)
-        if (source, path.name, digest) in seen.files:
-            continue
-        number = seen.last_number + 1
-        row = _one_file(context, number, source, path, digest=digest, seen=seen)
-        append(settings, "ops_landing_manifest", _manifest_table([row]), app_id="landing", app_version=number)
-        seen.add(row)
-        written.append(row)
-    rejected = [row for row in written if row["status"] == "rejected"]
-    return Landed(
-        loaded=len(written) - len(rejected),
-        rejected=len(rejected),
-        messages=sum(row["row_count"] for row in written),
-        refusals=tuple(f"{row['source']}/{row['file_name']}: {row['reason']} ({row['details']})" for row in rejected),
-    )
-
-
-def _landing_files(settings: Settings) -> Iterator[tuple[str, Path]]:
-    """(source, file) in a fixed order; names starting with "." are still being written."""
-    settings.landing.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for folder in sorted(p for p in settings.landing.iterdir() if p.is_dir() and not p.name.startswith(".")):
-        for path in sorted(folder.iterdir()):
-            if not path.name.startswith("."):
-                yield folder.name, path
-
-
-def _digest(path: Path) -> str:
-    """sha256 of a regular file that can be read; empty for anything else, which `_one_file` then refuses."""
-    if path.is_symlink() or not path.is_file():
-        return ""
-    try:
-        return hash_file(path)
-    except OSError:
-        return ""
-
-
-def _remove_unrecorded(settings: Settings, last_number: int) -> None:
-    """Removes what a crash left behind between sealing and the manifest: no stream has seen it, it is sealed again."""
-    for path in sealed_folder(settings).glob("*"):
-        if path.name.endswith(".partial") or (path.stem.isdigit() and int(path.stem) > last_number):
+def finish_sealing(settings: Settings, last_number: int) -> None:
+    """After a crash: shows the stream what the manifest has recorded, and removes what it has not."""
+    for path in sealed_folder(settings).glob(".*.partial"):
+        number = path.name.removeprefix(".").removesuffix(".partial")
+        if number.isdigit() and int(number) <= last_number:
+            path.rename(_visible(path))
+        else:
             path.unlink()
 
 
-def _one_file(context: Context, number: int, source: str, path: Path, *, digest: str, seen: Seen) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "file_number": number, "source": source, "file_name": path.name, "sha256": digest,
-        "size_bytes": path.lstat().st_size, "row_count": 0, "status": "loaded", "reason": None, "details": None,
-        "run_id": context.run_id, "recorded_at": context.clock.now(),
-    }  # fmt: skip
-    try:
-        if source not in contracts.sources():
-            raise RefusedFileError(FileReason.UNKNOWN_SOURCE, "no contract in expectations/contracts/sources")
-        if (source, path.name) in seen.names:
-            raise RefusedFileError(
-                FileReason.NAME_REUSED, "the name was delivered before with other content; use a new name"
-            )
-        if digest and (source, digest) in seen.contents:
-            raise RefusedFileError(FileReason.REPEATED_FILE, "the same bytes were delivered before under another name")
+def _visible(partial: Path) -> Path:
+    return partial.with_name(partial.name.removeprefix(".").removesuffix(".partial") + ".parquet")
+
+
+class _Sealer:
+    """Goes through the files of one run, gathering small ones into one sealed file and one manifest commit."""
+
+    def __init__(self, context: Context, manifest: Manifest) -> None:
+        self.context = context
+        self.manifest = manifest
+        self.landed = Landed()
+        self.rows: list[dict[str, Any]] = []
+        self.segments: list[Path] = []
+        self.group = SealedGroup(sealed_folder(context.settings))
+
+    def take(self, source: str, path: Path, *, retry_refused: bool) -> None:
+        """Decides about one file, or passes over it when nothing has changed."""
+        try:
+            mark = signature(path)
+        except FileNotFoundError:
+            return  # moved away since it was listed, and nobody had promised it to us
+        if self.manifest.is_settled(source, path.name, mark, retry_refused=retry_refused):
+            if source == LOG_SOURCE:
+                path.unlink(missing_ok=True)  # recorded before a crash; its messages are sealed
+            return
+        row = self._decide(source, path, mark)
+        if row["status"] == "loaded" or self.manifest.is_news(row):
+            self._add(row, path)
+
+    def _decide(self, source: str, path: Path, mark: str) -> dict[str, Any]:
+        number = self.manifest.last_number + 1
+        row = decision(self.context, number, source, path, digest=NO_VALUE, mark=mark)
+        try:
+            if path.is_symlink() or not path.is_file():
+                raise RefusedFileError(Reason.NOT_REGULAR, "only regular files are loaded")
+            if source != LOG_SOURCE:
+                self._wait_for(path)
+            row["sha256"] = hash_file(path)
+            row["row_count"] = self._read(number, source, path, row["sha256"])
+        except RefusedFileError as refusal:
+            self.group.drop()
+            row |= {"status": refusal.status, "reason": refusal.reason, "details": refusal.details}
+        except FileNotFoundError:
+            self.group.drop()
+            row |= {"status": "vanished", "details": "it was listed, and gone when it was read; deliver it again"}
+        except OSError as error:
+            self.group.drop()
+            row |= {"status": "waiting", "details": f"cannot be read: {error.strerror}; looked at again by each run"}
+        return row
+
+    def _wait_for(self, path: Path) -> None:
+        if is_being_written(path):
+            raise RefusedFileError(None, "a process still has it open for writing", status="waiting")
+
+    def _read(self, number: int, source: str, path: Path, digest: str) -> int:
+        if source == LOG_SOURCE:
+            return self._seal(number, LOG_SOURCE, path, read_log(path))
+        self._check_new(source, path, digest)
         contract = contracts.sources()[source]
+        if contract.ready == "marker" and not path.with_name(path.name + READY_MARK).exists():
+            raise RefusedFileError(None, f"waits for {path.name}{READY_MARK} beside it", status="waiting")
         check_file(path, contract)
-        if not digest:
-            raise RefusedFileError(FileReason.UNREADABLE, "its bytes could not be read when it was found")
-        row["row_count"] = _seal(context, number, contract, path)
-    except RefusedFileError as refusal:
-        row |= {"status": "rejected", "reason": refusal.reason.value, "details": refusal.details}
-        log.warning("refused %s/%s: %s", source, path.name, refusal)
-    return row
+        if not self.manifest.is_released(source, path.name, digest):
+            first = all(key[0] != source for key in self.manifest.loaded)
+            inspect_file(path, contract, is_first_load=first)
+        return self._seal(number, source, path, read_messages(path, contract))
+
+    def _check_new(self, source: str, path: Path, digest: str) -> None:
+        if source not in contracts.sources():
+            raise RefusedFileError(Reason.UNKNOWN_SOURCE, "no contract in expectations/contracts/sources")
+        if sabotaged(self.context.settings, Sabotage.NO_MANIFEST_CHECK):
+            return
+        before = self.manifest.loaded.get((source, path.name))
+        if before is not None and before["sha256"] != digest:
+            grown = path.stat().st_size > before["size_bytes"]
+            what = "it has grown since it was loaded" if grown else "the name was delivered before with other content"
+            raise RefusedFileError(Reason.NAME_REUSED, f"{what}; deliver it under a new name")
+        if (source, digest) in self.manifest.contents:
+            raise RefusedFileError(None, "the same bytes were delivered before", status="repeated")
+
+    def _seal(self, number: int, source: str, path: Path, messages: Iterator[Message]) -> int:
+        received = self.context.clock.now()
+        rows = self.group.write(number, source, path, messages, received)
+        log.info("sealed %s/%s: %d messages", source, path.name, rows)
+        return rows
+
+    def _add(self, row: dict[str, Any], path: Path) -> None:
+        row["file_number"] = self.manifest.next_number()
+        self.rows.append(row)
+        if row["status"] == "loaded":
+            self.landed.loaded += 1
+            self.landed.messages += row["row_count"]
+            if row["source"] == LOG_SOURCE:
+                self.segments.append(path)
+        elif row["status"] != "repeated":
+            self.landed.rejected += 1
+            name = f"{row['source']}/{row['file_name']}"
+            self.landed.refusals.append(f"{name}: {row['reason'] or row['status']} ({row['details']})")
+            log.warning("%s %s: %s", row["status"], name, row["details"])
+        if len(self.rows) >= GROUP_FILES or self.group.is_full:
+            self.close()
+
+    def close(self) -> None:
+        """Makes the gathered decisions count: sealed bytes on disk, then the manifest, then visible to the stream."""
+        settings = self.context.settings
+        partials = self.group.finish()
+        fail_at(settings, Failpoint.AFTER_SEAL_BEFORE_MANIFEST)
+        self.manifest.record(self.rows)
+        fail_at(settings, Failpoint.AFTER_MANIFEST_BEFORE_RENAME)
+        for partial in partials:
+            partial.rename(_visible(partial))
+        if partials:
+            _sync_folder(self.group.folder)
+        for path in self.segments:
+            path.unlink(missing_ok=True)
+        self.rows, self.segments = [], []
+        self.group = SealedGroup(sealed_folder(settings))
 
 
-def _seal(context: Context, number: int, contract: contracts.SourceContract, path: Path) -> int:
-    """Writes the file's messages as one Parquet file, renamed into place when whole; returns their number."""
-    folder = sealed_folder(context.settings)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    final = folder / f"{number:08d}.parquet"
-    partial = folder / f".{number:08d}.partial"  # hidden from Spark until it is whole
-    received = context.clock.now()
-    rows = 0
-    with pq.ParquetWriter(partial, SEALED, compression="zstd") as writer:
-        for batch in _batches(read_messages(path, contract)):
-            writer.write_table(_sealed_table(contract.name, path.name, number, received, batch))
-            rows += len(batch)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(final)
-    log.info("sealed %s/%s: %d messages", contract.name, path.name, rows)
-    return rows
-
-
-def _batches(messages: Iterator[Message]) -> Iterator[list[Message]]:
-    batch: list[Message] = []
-    for message in messages:
-        batch.append(message)
-        if len(batch) == BATCH_ROWS:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _sealed_table(source: str, name: str, number: int, received: object, batch: list[Message]) -> pa.Table:
-    count = len(batch)
-    return pa.table(
-        {
-            "source": [source] * count,
-            "file_name": [name] * count,
-            "file_number": [number] * count,
-            "line_number": [m.line for m in batch],
-            "received_at": pa.array([received] * count, SEALED.field("received_at").type),
-            "payload": [m.payload for m in batch],
-            "payload_error": [m.error for m in batch],
-        },
-        schema=SEALED,
-    )
-
-
-def _manifest_table(rows: list[dict[str, Any]]) -> pa.Table:
-    return pa.Table.from_pylist(rows, schema=arrow_schema(lake_table("ops_landing_manifest").contract))
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -12,7 +12,7 @@ QUERY = "bronze"
 LINES_PER_FILE = 1_000_000_000
 SEALED_SCHEMA = (
     "source string, file_name string, file_number long, line_number long, received_at timestamp, "
-    "payload string, payload_error string"
+    "payload string, endpoint string, receipt string, payload_error string"
 )
 
 
