@@ -96,8 +96,8 @@ QUARANTINED = {
     ("sim_web", 10): ["missing_event_id:messageId"],
     ("sim_web", 11): ["undeclared_pii:context"],
     ("sim_web", 12): ["undeclared_pii:anonymousId"],
-    ("catalog", 3): ["csv_field_count:payload"],
-    ("crm_coupons", 4): ["missing_record_key:coupon_upc", "missing_property:coupon_upc"],
+    ("catalog", 3): ["wrong_width:payload"],
+    ("crm_coupons", 4): ["missing_property:coupon_upc"],
 }
 DROPPED = {
     ("pos", 3): "duplicate",

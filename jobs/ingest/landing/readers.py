@@ -56,9 +56,7 @@ def read_log(path: Path) -> Iterator[Message]:
             yield Message(line, as_text(found.raw), Reason.TRUNCATED)
         else:
             receipt = json.dumps(found.receipt, ensure_ascii=True, separators=(",", ":"))
-            yield Message(
-                line, found.payload, found.error, found.source, found.received_us, found.endpoint, receipt
-            )
+            yield Message(line, found.payload, found.error, found.source, found.received_us, found.endpoint, receipt)
 
 
 def as_text(raw: bytes) -> str:

@@ -67,12 +67,13 @@ def finish_sealing(settings: Settings, last_number: int) -> None:
     for path in sealed_folder(settings).glob(".*.partial"):
         number = path.name.removeprefix(".").removesuffix(".partial")
         if number.isdigit() and int(number) <= last_number:
-            path.rename(_visible(path))
+            path.rename(visible(path))
         else:
             path.unlink()
 
 
-def _visible(partial: Path) -> Path:
+def visible(partial: Path) -> Path:
+    """The name under which the stream sees a sealed file."""
     return partial.with_name(partial.name.removeprefix(".").removesuffix(".partial") + ".parquet")
 
 
@@ -100,6 +101,8 @@ class _Sealer:
         row = self._decide(source, path, mark)
         if row["status"] == "loaded" or self.manifest.is_news(row):
             self._add(row, path)
+        elif row["status"] == "rejected":
+            self._refuse(row)
 
     def _decide(self, source: str, path: Path, mark: str) -> dict[str, Any]:
         number = self.manifest.last_number + 1
@@ -167,12 +170,15 @@ class _Sealer:
             if row["source"] == LOG_SOURCE:
                 self.segments.append(path)
         elif row["status"] != "repeated":
-            self.landed.rejected += 1
-            name = f"{row['source']}/{row['file_name']}"
-            self.landed.refusals.append(f"{name}: {row['reason'] or row['status']} ({row['details']})")
-            log.warning("%s %s: %s", row["status"], name, row["details"])
+            self._refuse(row)
         if len(self.rows) >= GROUP_FILES or self.group.is_full:
             self.close()
+
+    def _refuse(self, row: dict[str, Any]) -> None:
+        name = f"{row['source']}/{row['file_name']}"
+        self.landed.rejected += 1
+        self.landed.refusals.append(f"{name}: {row['reason'] or row['status']} ({row['details']})")
+        log.warning("%s %s: %s", row["status"], name, row["details"])
 
     def close(self) -> None:
         """Makes the gathered decisions count: sealed bytes on disk, then the manifest, then visible to the stream."""
@@ -182,7 +188,7 @@ class _Sealer:
         self.manifest.record(self.rows)
         fail_at(settings, Failpoint.AFTER_MANIFEST_BEFORE_RENAME)
         for partial in partials:
-            partial.rename(_visible(partial))
+            partial.rename(visible(partial))
         if partials:
             _sync_folder(self.group.folder)
         for path in self.segments:

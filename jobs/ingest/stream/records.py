@@ -10,8 +10,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contracts import PiiClass, SourceContract
-from jobs.ingest.stream import tokenize
 from jobs.ingest.reasons import Reason
+from jobs.ingest.stream import tokenize
 from jobs.ingest.stream.validate import field_errors, leaks_address
 
 TOKENISED = ("email", "phone")
@@ -89,7 +89,9 @@ def _silver_text(source: SourceContract, key: bytes) -> Column:
 def _errors(source: SourceContract) -> Column:
     rules = [rule for name, field in source.columns.items() for rule in field_errors(_cell(name), field, name)]
     missing_key = [
-        F.when(_cell(name).isNull(), F.lit(f"{Reason.MISSING_RECORD_KEY.value}:{name}")) for name in source.key
+        F.when(_cell(name).isNull(), F.lit(f"{Reason.MISSING_PROPERTY.value}:{name}"))
+        for name in source.key
+        if not source.columns[name].required
     ]
     leaks = [
         F.when(leaks_address(_cell(name)), F.lit(f"{Reason.UNDECLARED_PII.value}:{name}"))
