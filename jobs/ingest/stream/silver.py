@@ -18,8 +18,8 @@ from pyspark.sql import functions as F
 from expectations import contracts
 from jobs.core.catalog import lake_table
 from jobs.core.settings import Settings
-from jobs.ingest.stream import dedupe, events, records, tokenize
 from jobs.ingest.reasons import DropReason
+from jobs.ingest.stream import dedupe, events, records, tokenize
 from jobs.lake.frames import append_once, read_frame
 from jobs.privacy import vault
 

@@ -10,8 +10,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contracts import EventContract, FieldContract, PiiClass, SourceContract
-from jobs.ingest.stream.envelope import exploded_json, parse_time
 from jobs.ingest.reasons import Reason
+from jobs.ingest.stream.envelope import exploded_json, parse_time
 
 KNOWN_TYPES = ("track", "identify", "page", "screen", "group", "alias")
 # Also as it looks inside a URL, where @ is %40.

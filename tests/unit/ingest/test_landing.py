@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from expectations import contracts
 from jobs.core.clock import Clock
 from jobs.core.context import Context
 from jobs.core.hashing import hash_file
@@ -220,6 +221,7 @@ def test_a_refusal_can_be_looked_at_again(context: Context, monkeypatch: pytest.
     assert seal_new_files(context, retry_refused=True).rejected == 1
     # as if the contract had been mended
     monkeypatch.setattr("jobs.ingest.landing.seal.check_file", lambda *_: None)
+    monkeypatch.setattr("jobs.ingest.landing.seal.inspect_file", lambda *_, **__: None)
     monkeypatch.setattr("jobs.ingest.landing.seal.read_messages", lambda *_: iter([Message(2, "{}")]))
     assert seal_new_files(context, retry_refused=True).loaded == 1
     assert seal_new_files(context, retry_refused=True).loaded == 0
@@ -276,7 +278,8 @@ def test_segments_of_the_log_are_loaded_and_removed(context: Context) -> None:
 
 
 def test_a_released_file_is_loaded(context: Context) -> None:
-    header = b"person_id,household_id,user_id,first_name,last_name,email,phone,marketing_consent,profiling_consent,sharing_consent\n"
+    names = contracts.sources()["sim_crm_people"].columns
+    header = ",".join(names).encode() + b"\n"
     rows = b"".join(b"%d,7,,Ann,Lee,+1555010%04d,ann%d@example.com,,,\n" % (n, n, n) for n in range(30))
     put(context.settings, "sim_crm_people/swapped.csv", header + rows)
     assert seal_new_files(context).rejected == 1
