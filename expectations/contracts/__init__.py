@@ -1,13 +1,16 @@
 """Contracts: the promised shape of tables, events and sources (YAML here, typed by `model`, read by `loader`)."""
 
+from expectations.contracts.fields import FieldContract, OutlierRule, PiiClass
 from expectations.contracts.loader import ContractError, events, marts, sources, table, tables
-from expectations.contracts.model import Column, EventContract, FieldContract, PiiClass, SourceContract, TableContract
+from expectations.contracts.model import Column, ConsentValues, EventContract, SourceContract, TableContract
 
 __all__ = [
     "Column",
+    "ConsentValues",
     "ContractError",
     "EventContract",
     "FieldContract",
+    "OutlierRule",
     "PiiClass",
     "SourceContract",
     "TableContract",

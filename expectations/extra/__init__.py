@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, model_validator
 
+from expectations.contracts.fields import Frozen
 from expectations.contracts.loader import ContractError
-from expectations.contracts.model import Frozen
 
 ROOT = Path(__file__).parent
 
