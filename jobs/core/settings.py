@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from jobs.core.errors import UsageError
+from jobs.core.settings_collector import CollectorSettings
 
 PREFIX = "C360_"
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +37,7 @@ def _absolute(value: object) -> object:
     return Path(str(value)).expanduser().resolve()
 
 
-class Settings(BaseModel):
+class Settings(CollectorSettings):
     """All settings of c360. Every field can be set as `C360_<FIELD>`; unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

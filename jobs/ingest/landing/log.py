@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+
 from jobs.core.settings import Settings
 
 OPEN, SEALED = ".open", ".log"
 CRC_HEX = 8
 LINE_LIMIT = 16 * 2**20  # a message is far smaller; beyond this the rest of the file is one torn tail
+_ENCODER = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,11 @@ def log_folder(settings: Settings) -> Path:
 
 def encode(message: Received) -> bytes:
     """One line of a segment."""
-    body = json.dumps(
-        [message.source, message.received_us, message.endpoint, message.receipt, message.payload, message.error],
-        ensure_ascii=False,
-        separators=(",", ":"),
-    ).encode("utf-8", "surrogatepass")
+    fields = (message.source, message.received_us, message.endpoint, message.receipt, message.payload, message.error)
+    try:
+        body = _ENCODER.encode(fields)
+    except UnicodeEncodeError:  # a lone surrogate, which only json writes
+        body = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     return b"%08x %b\n" % (zlib.crc32(body), body)
 
 
