@@ -73,8 +73,8 @@ $(foreach name,$(LANES),$(eval $(call lane,$(name))))
 
 ## ---- lint ----------------------------------------------------------------------------------------------------------
 
-.PHONY: lint lint-python lint-types lint-imports lint-sql lint-segments lint-docs lint-sizes format
-lint: setup lint-python lint-types lint-imports lint-sql lint-segments lint-docs lint-sizes ## every check that runs no pipeline
+.PHONY: lint lint-python lint-types lint-imports lint-sql lint-segments lint-contracts lint-docs lint-sizes format
+lint: setup lint-python lint-types lint-imports lint-sql lint-segments lint-contracts lint-docs lint-sizes ## every check that runs no pipeline
 
 lint-python: ## ruff: rules and format
 	@$(BIN)/ruff check .
@@ -91,6 +91,9 @@ lint-sql: ## sqlfluff over the dbt project
 
 lint-segments: ## generated segment models equal their definitions
 	@$(BIN)/c360 segments compile --check
+
+lint-contracts: ## no breaking change of a contract without a raised version
+	@$(BIN)/c360 contracts check
 
 lint-docs: ## docs/data.md equals the contracts
 	@$(BIN)/c360 lake document --check
