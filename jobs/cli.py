@@ -19,6 +19,7 @@ AREAS = {
     "ops": ("jobs.pipeline.ops:group", "What happened: summary, balance, runs, landing files."),
     "sample": ("jobs.sample.commands:group", "Make the default input: real retail data plus a simulated layer."),
     "ingest": ("jobs.ingest.commands:group", "Landing files to bronze, silver and quarantine (Spark streams)."),
+    "collector": ("jobs.ingest.collector.commands:group", "HTTP door for events (Segment API): serve, write keys."),
     "contracts": ("jobs.contracts.commands:group", "What producers promise: show, export as JSON Schema, compare."),
     "quality": ("jobs.quality.commands:group", "Gates: check tables against their contracts, block on failure."),
     "identity": ("jobs.identity.commands:group", "Resolve identifiers to profiles, explain a profile."),

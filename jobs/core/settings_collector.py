@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 KIB, MIB = 2**10, 2**20
+LARGEST = 10 * MIB  # so that a message, quoted or in base64, stays within a line of the landing log
 
 
 class CollectorSettings(BaseModel):
@@ -17,9 +18,13 @@ class CollectorSettings(BaseModel):
     collector_trusted_proxies: str = Field(
         default="", description="Addresses (comma list) whose X-Forwarded-For is believed; empty means nobody's"
     )
-    collector_body_bytes: int = Field(default=512 * KIB, ge=KIB, description="Largest request body on the wire")
-    collector_inflated_bytes: int = Field(default=5 * MIB, ge=KIB, description="Largest request body after gunzip")
-    collector_message_bytes: int = Field(default=MIB, ge=KIB, description="Largest message; a longer one is too_long")
+    collector_body_bytes: int = Field(
+        default=512 * KIB, ge=KIB, le=LARGEST, description="Largest request body on the wire"
+    )
+    collector_inflated_bytes: int = Field(
+        default=5 * MIB, ge=KIB, le=LARGEST, description="Largest request body after gunzip"
+    )
+    collector_message_bytes: int = Field(default=MIB, ge=KIB, le=LARGEST, description="Largest message")
     collector_batch_messages: int = Field(default=10_000, ge=1, description="Most messages in one batch")
     collector_depth: int = Field(default=32, ge=4, le=500, description="Deepest nesting of a message")
     collector_header_bytes: int = Field(default=64 * KIB, ge=KIB, description="Largest request head")

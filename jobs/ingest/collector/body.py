@@ -1,0 +1,78 @@
+"""Reads a request's body within its limits, and gunzips it without ever holding more than allowed."""
+
+import zlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from jobs.core.settings import Settings
+from jobs.ingest.collector.replies import Code, RefusedError
+from jobs.ingest.reasons import Reason
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+GZIP_WINDOW = 31
+
+
+class ClientGoneError(Exception):
+    """The sender hung up, or was cut off for being slow; there is nobody to answer."""
+
+
+class NotGzipError(ValueError):
+    """The body is announced as gzip and is not (`reason`): it is kept as it came."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+async def read_body(receive: Receive, declared: bytes | None, limit: int) -> bytes:
+    """The bytes of the wire. Raises RefusedError(body_limit), at once when the length is declared, else when passed."""
+    if declared is not None and int(declared) > limit:
+        raise RefusedError(Code.BODY_LIMIT, close=True)
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGoneError
+    body: bytes = message["body"]
+    if not message["more_body"]:
+        _check(len(body), limit)
+        return body
+    chunks, size = [body], len(body)
+    while message["more_body"]:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        chunks.append(message["body"])
+        size += len(message["body"])
+        _check(size, limit)
+    return b"".join(chunks)
+
+
+def _check(size: int, limit: int) -> None:
+    if size > limit:
+        raise RefusedError(Code.BODY_LIMIT, close=True)
+
+
+def plain_body(body: bytes, encodings: list[bytes], settings: Settings) -> bytes:
+    """The body as the sender wrote it. Raises RefusedError for other or several encodings, NotGzipError for damage."""
+    names = [name.strip().lower() for value in encodings for name in value.split(b",")]
+    wanted = [name for name in names if name not in (b"", b"identity")]
+    if not wanted:
+        return body
+    if wanted not in ([b"gzip"], [b"x-gzip"]):
+        raise RefusedError(Code.UNSUPPORTED_ENCODING)
+    return _gunzip(body, settings.collector_inflated_bytes)
+
+
+def _gunzip(body: bytes, limit: int) -> bytes:
+    """One gzip member, stopped one byte after the limit: a bomb costs no more than an honest body."""
+    stream = zlib.decompressobj(GZIP_WINDOW)
+    try:
+        plain = stream.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise NotGzipError(Reason.WRONG_FORMAT) from error
+    if len(plain) > limit:
+        raise RefusedError(Code.INFLATE_LIMIT)
+    if not stream.eof:
+        raise NotGzipError(Reason.TRUNCATED if body else Reason.EMPTY)
+    if stream.unused_data:
+        raise NotGzipError(Reason.WRONG_FORMAT)
+    return plain
