@@ -12,7 +12,7 @@ class Metrics:
     """The collector's counters; one registry per app, so that tests do not share them."""
 
     def __init__(self, sink: Sink) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "c360_collector_requests",
