@@ -66,6 +66,11 @@ class FieldContract(Frozen):
     description: str = ""
     items: dict[str, "FieldContract"] = Field(default_factory=dict)
 
+    @property
+    def is_classed(self) -> bool:
+        """Whether the contract states a PII class; `pii: none` written out says that somebody has looked."""
+        return "pii" in self.model_fields_set
+
     @model_validator(mode="after")
     def _rules_fit_the_type(self) -> "FieldContract":
         """A rule that its type cannot be judged by would be a promise that nobody keeps."""
