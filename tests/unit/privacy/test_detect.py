@@ -58,7 +58,8 @@ def test_an_iban_with_one_wrong_letter_is_none(iban: str, data: st.DataObject) -
     text = iban.replace(" ", "")
     assert shapes.iban_is_valid(text)
     place = data.draw(st.integers(2, len(text) - 1))
-    wrong = data.draw(st.sampled_from([c for c in string.digits + string.ascii_uppercase if c != text[place]]))
+    kind = string.digits if text[place].isdigit() else string.ascii_uppercase
+    wrong = data.draw(st.sampled_from([letter for letter in kind if letter != text[place]]))
     assert not shapes.iban_is_valid(text[:place] + wrong + text[place + 1 :])
 
 
