@@ -8,7 +8,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.c360-setup
-LANES := unit contracts dbt dags models sync spark e2e
+LANES := unit contracts collector dbt dags models sync spark e2e
 PORT ?=
 HOUSEHOLDS ?=
 
@@ -104,6 +104,12 @@ lint-sizes: ## functions and files stay small
 format: ## ruff: format and fix what can be fixed
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+## ---- benchmarks ----------------------------------------------------------------------------------------------------
+
+.PHONY: bench-collector
+bench-collector: setup ## events per second that the collector acknowledges, beside a server that does nothing
+	@$(BIN)/python benchmarks/collector.py
 
 ## ---- housekeeping --------------------------------------------------------------------------------------------------
 
