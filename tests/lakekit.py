@@ -120,6 +120,8 @@ class Lake:
             is_time_suspect=occurred > received + timedelta(minutes=5),
             receive_position=position,
             properties=properties if isinstance(properties, str) else json.dumps(properties or {}),
+            flags=[],
+            body_hash=hash_parts([source, position])[:32],
             contract_version=1,
             message_id=hash_parts([source, position]),
             event_date=effective.date(),

@@ -5,7 +5,10 @@ A failpoint stands where a crash would hurt most. A sabotage removes one protect
 
 import os
 import signal
+import threading
+import time
 from enum import StrEnum
+from pathlib import Path
 
 from jobs.core.settings import Settings
 
@@ -47,6 +50,21 @@ def fail_at(settings: Settings, name: Failpoint) -> None:
     _passed[name] = _passed.get(name, 0) + 1
     if _passed[name] >= int(turn or 1):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fail_when_files_appear(settings: Settings, folder: Path) -> None:
+    """For AFTER_SILVER_FILES_BEFORE_COMMIT: watches a table and ends the process once a data file is there, uncommitted."""
+    name = Failpoint.AFTER_SILVER_FILES_BEFORE_COMMIT
+    if settings.fail_at is None or settings.fail_at.partition(":")[0] != name:
+        return
+    before = len(list(folder.rglob("*.parquet")))
+
+    def watch() -> None:
+        while len(list(folder.rglob("*.parquet"))) == before:
+            time.sleep(0.001)
+        fail_at(settings, name)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def sabotaged(settings: Settings, name: Sabotage) -> bool:

@@ -25,8 +25,9 @@ def select_contract(frame: DataFrame, name: str) -> DataFrame:
     return frame.select(*columns)
 
 
-def append_once(frame: DataFrame, settings: Settings, name: str, *, app_id: str, version: int) -> None:
-    """Appends the frame unless the table has seen (app_id, version); Delta itself skips the repeat."""
+def append_once(frame: DataFrame, settings: Settings, name: str, *, app_id: str | None, version: int) -> None:
+    """Appends the frame unless the table has seen (app_id, version); Delta itself skips the repeat. None never skips."""
     writer = select_contract(frame, name).write.format("delta").mode("append")
-    writer = writer.option("txnAppId", f"{app_id}:{name}").option("txnVersion", str(version))
+    if app_id is not None:
+        writer = writer.option("txnAppId", f"{app_id}:{name}").option("txnVersion", str(version))
     writer.save(str(lake_table(name).path(settings)))

@@ -84,8 +84,8 @@ ACCEPTED = {
 }
 QUARANTINED = {
     ("pos", 4): ["missing_property:products.product_id", "wrong_type:products.quantity"],
-    ("pos", 5): ["malformed_json:payload"],
-    ("pos", 6): ["out_of_range:products.sales_value", "wrong_type:products.sales_value"],
+    ("pos", 5): ["duplicate_key:payload"],
+    ("pos", 6): ["bad_number:payload"],
     ("pos", 7): ["malformed_json:payload"],
     ("pos", 8): ["not_an_object:payload"],
     ("sim_web", 4): ["unknown_event:event"],

@@ -1,26 +1,62 @@
-"""Finds repeated messages: within the batch, and against what silver holds. Stateless, no watermark.
+"""Finds repeated events: within the batch and against what silver holds. Stateless, no watermark; frame in, frame out.
 
-Rows that the same batch wrote before a crash do not count as held, so a re-delivered batch computes the same sets.
+Two messages are one event when source and event_id are equal; this is promised for 30 days between theirs, and held for
+longer where it costs nothing. The first one received counts. Another with the same body is a duplicate; with another
+body it is a conflict, and is not dropped.
+A message that a crash left half written is not its own repeat, so a re-delivered batch computes the same sets.
 """
 
-from pyspark.sql import DataFrame, Window
+from collections.abc import Iterable
+from datetime import date, timedelta
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 WINDOW_DAYS = 30
+DUPLICATE, CONFLICT = "duplicate", "conflict"
+KEY = ["source", "event_id"]
+NARROW = ["message_id", "source", "event_id", "body_hash", "receive_position"]
 
 
-def repeated_in_batch(valid: DataFrame) -> DataFrame:
-    """message_ids whose (source, event_id) came earlier in the same batch, by order of receipt."""
-    order = Window.partitionBy("source", "event_id").orderBy("receive_position")
-    narrow = valid.select("message_id", "source", "event_id", "receive_position")
-    return narrow.withColumn("n", F.row_number().over(order)).where("n > 1").select("message_id")
+def key_hash() -> Column:
+    """64 bits of (source, event_id): equal keys have equal hashes; who needs certainty compares the keys."""
+    return F.xxhash64("source", "event_id")
 
 
-def repeated_in_table(valid: DataFrame, held: DataFrame, batch: str) -> DataFrame:
-    """message_ids whose (source, event_id) is in `held` (columns source, event_id, ingest_batch) from another batch."""
-    others = held.where(F.col("ingest_batch") != batch).select("source", "event_id").distinct()
-    return (
-        valid.select("message_id", "source", "event_id")
-        .join(others, ["source", "event_id"], "left_semi")
-        .select("message_id")
+def verdicts(candidates: DataFrame, held: DataFrame) -> DataFrame:
+    """(message_id, verdict duplicate | conflict) for each candidate that is not the first of its event.
+
+    `candidates`: valid rows of the batch with the columns NARROW, all of those that share a key · `held`: rows of silver
+    with the same columns. A held row of the same message_id is the candidate itself, written before a crash.
+    """
+    order = Window.partitionBy(*KEY).orderBy("receive_position", "message_id")
+    ranked = candidates.select(*NARROW).withColumns(
+        {"rank": F.row_number().over(order), "first_hash": F.first("body_hash").over(order)}
     )
+    known = held.select(*KEY, F.col("body_hash").alias("held_hash"), F.col("message_id").alias("held_id"))
+    other = ranked.join(known, KEY).where(F.col("held_id") != F.col("message_id"))
+    found = other.groupBy(F.col("message_id").alias("found_id")).agg(F.min("held_hash").alias("held_hash"))
+    judged = ranked.join(found, F.col("message_id") == F.col("found_id"), "left")
+    repeats = judged.where(F.col("held_hash").isNotNull() | (F.col("rank") > 1))
+    is_same = F.coalesce("held_hash", "first_hash") == F.col("body_hash")
+    return repeats.select("message_id", F.when(is_same, DUPLICATE).otherwise(CONFLICT).alias("verdict"))
+
+
+def within_window(days: Iterable[date]) -> Column:
+    """Condition on event_date: within 30 days of one of the batch's days. Ranges, so that files are pruned by statistics;
+    a few stray days in a batch add their own ranges instead of stretching one over all of history."""
+    ranges: list[tuple[date, date]] = []
+    for day in sorted(set(days)):
+        low, high = _shifted(day, -WINDOW_DAYS), _shifted(day, WINDOW_DAYS)
+        if ranges and low <= ranges[-1][1] + timedelta(days=1):
+            ranges[-1] = (ranges[-1][0], high)
+        else:
+            ranges.append((low, high))
+    terms = [F.col("event_date").between(F.lit(low), F.lit(high)) for low, high in ranges]
+    return reduce(lambda a, b: a | b, terms, F.lit(False))
+
+
+def _shifted(day: date, days: int) -> date:
+    """The day moved, held within what a date can say."""
+    return date.fromordinal(min(max(day.toordinal() + days, 1), date.max.toordinal() - 1))

@@ -1,6 +1,7 @@
 """Parses event messages: the Segment envelope, traits, consent and page context. Frame in, frame out, nothing filtered.
 
-In: rows of bronze_messages of event sources. Out: the same rows plus typed envelope columns, still unjudged.
+In: rows of bronze_messages of event sources with `message`, the Segment-shaped text (see `mapping`). Out: the same rows
+plus typed envelope columns, still unjudged. What the door knows (`endpoint`, `receipt`) completes what the message says.
 Each `from_json` is wrapped as `inline(array(from_json(...)))`: without that barrier Spark parses a row once per use.
 """
 
@@ -9,12 +10,14 @@ from pyspark.sql import functions as F
 
 ENVELOPE = (
     "messageId string, type string, event string, userId string, anonymousId string, loyaltyId string, "
-    "timestamp string, originalTimestamp string, receivedAt string, context string, properties string, traits string"
+    "previousId string, groupId string, timestamp string, originalTimestamp string, receivedAt string, "
+    "context string, properties string, traits string"
 )
 CONTEXT = (
     "page struct<path:string,title:string,url:string,referrer:string>, campaign map<string,string>, locale string, "
-    "consent string, traits struct<email:string,phone:string>"
+    "userAgent string, consent string, traits struct<email:string,phone:string>"
 )
+RECEIPT = "gpc boolean, user_agent string, batch_context string"
 CONSENT = "categoryPreferences map<string,string>"
 TIMESTAMP = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$"
 SUSPECT_AHEAD_SECONDS = 300
@@ -33,18 +36,41 @@ def parse_time(text: Column) -> Column:
     return F.when(text.rlike(TIMESTAMP), F.try_to_timestamp(text))
 
 
+def _is_blank(text: Column) -> Column:
+    return F.coalesce(F.trim(text) == "", F.lit(True))
+
+
 def with_envelope(frame: DataFrame, trusted_sources: tuple[str, ...]) -> DataFrame:
     """Adds event_id, type, name, times, identifiers and the texts of properties, traits, context and consent.
 
-    `trusted_sources` carry their own receipt time (historical imports); it never lies after ours.
+    `trusted_sources` carry their own receipt time (historical imports); it never lies after ours. A message without id
+    gets one from its place of receipt when it came through a door that says so; a file must name its events.
     """
-    parsed = exploded_json(frame, "payload", ENVELOPE, "m_")
-    parsed = exploded_json(parsed, "m_context", CONTEXT, "c_")
-    parsed = exploded_json(parsed, "c_consent", CONSENT, "consent_")
-    claimed = F.when(F.col("source").isin(*trusted_sources), parse_time(F.col("m_receivedAt")))
+    parsed = exploded_json(frame, "message", ENVELOPE, "m_")
+    parsed = exploded_json(parsed, "receipt", RECEIPT, "r_")
     parsed = parsed.withColumns(
         {
-            "occurred_at": parse_time(F.coalesce("m_timestamp", "m_originalTimestamp")),
+            "m_context": F.coalesce("m_context", "r_batch_context"),
+            "m_type": F.coalesce("endpoint", "m_type"),
+            "m_messageId": F.when(
+                _is_blank(F.col("m_messageId")) & F.col("receipt").isNotNull(),
+                F.concat(F.lit("receipt-"), F.col("message_id")),
+            ).otherwise(F.col("m_messageId")),
+        }
+    )
+    parsed = exploded_json(parsed, "m_context", CONTEXT, "c_")
+    parsed = exploded_json(parsed, "c_consent", CONSENT, "consent_")
+    return _with_times(parsed, trusted_sources)
+
+
+def _with_times(parsed: DataFrame, trusted_sources: tuple[str, ...]) -> DataFrame:
+    claimed = F.when(F.col("source").isin(*trusted_sources), parse_time(F.col("m_receivedAt")))
+    # A message posted without a time happened when it came in; a file has to say when.
+    by_door = F.when(F.col("receipt").isNotNull(), F.col("received_at"))
+    stated = F.coalesce("m_timestamp", "m_originalTimestamp")
+    parsed = parsed.withColumns(
+        {
+            "occurred_at": F.when(stated.isNull(), by_door).otherwise(parse_time(stated)),
             "received_at": F.least(F.coalesce(claimed, F.col("received_at")), F.col("received_at")),
             "name": F.when(F.col("m_type") == "track", F.col("m_event")).otherwise(F.col("m_type")),
         }
@@ -56,7 +82,9 @@ def with_envelope(frame: DataFrame, trusted_sources: tuple[str, ...]) -> DataFra
             "is_time_suspect": F.coalesce(
                 (behind < -SUSPECT_AHEAD_SECONDS) | (behind > SUSPECT_BEHIND_SECONDS), F.lit(False)
             ),
-            "body": F.when(F.col("m_type") == "identify", F.col("m_traits")).otherwise(F.col("m_properties")),
+            "body": F.when(F.col("m_type").isin("identify", "group"), F.col("m_traits")).otherwise(
+                F.col("m_properties")
+            ),
             "context": F.to_json(
                 F.struct(
                     F.col("c_page").alias("page"),

@@ -1,20 +1,13 @@
-"""Turns judged event messages into rows of the silver tables. Frame in, frame out; the runner writes.
+"""Turns bronze rows of event sources into judged rows with the columns of silver. Frame in, frame out; the runner writes."""
 
-All functions take a frame of `judge_events`; those for accepted rows expect it filtered to `errors` being empty.
-"""
-
-from pathlib import Path
-
-import yaml
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contracts import EventContract, PiiClass, SourceContract
-from jobs.ingest.stream import envelope, tokenize, validate
+from jobs.ingest.stream import consents, envelope, tokenize, validate
+from jobs.ingest.stream.strict import text_error
 
 TOKENISED = ("email", "phone")
-_CONSENT_CATEGORIES: dict[str, str] = yaml.safe_load((Path(__file__).parent / "consent.yml").read_text("utf-8"))
-CONSENT_STATEMENTS = ("identify", "Consent Preference Updated")
 
 
 def judge_events(
@@ -22,16 +15,17 @@ def judge_events(
 ) -> DataFrame:
     """Bronze rows of event sources → the same rows, parsed, judged, with tokens and the silver `properties` text."""
     trusted = tuple(s.name for s in sources.values() if s.trust_received_at) or ("",)
-    parsed = envelope.with_envelope(bronze, trusted)
+    checked = bronze.withColumn("text_error", text_error(F.col("payload"), F.col("payload_error")))
+    parsed = envelope.with_envelope(checked.withColumn("message", F.col("payload")), trusted)
     judged = validate.with_errors(validate.with_properties(parsed, events), sources, events)
     user = F.col("m_userId")
     looks_like_email = user.contains("@")  # an e-mail used as account id is PII all the same
-    return judged.withColumns(
+    named = judged.withColumns(
         {
             "event_id": F.col("m_messageId"),
             "type": F.col("m_type"),
             "user_id": F.when(looks_like_email, tokenize.token("user_id", F.lower(user), key)).otherwise(user),
-            "anonymous_id": F.col("m_anonymousId"),
+            "anonymous_id": F.coalesce("m_anonymousId", F.when(F.col("m_type") == "alias", F.col("m_previousId"))),
             "loyalty_id": F.coalesce("m_loyaltyId", F.when(F.col("m_type") == "identify", F.col("p_loyalty_id"))),
             "email_token": tokenize.token("email", F.col("email"), key),
             "phone_token": tokenize.token("phone", F.col("phone"), key),
@@ -39,8 +33,24 @@ def judge_events(
             "properties": _silver_properties(events, key),
             "event_date": F.to_date("effective_at"),
             "is_simulated": F.col("source").startswith("sim_"),
+            "gpc": F.coalesce("r_gpc", F.lit(False)),
+            "body_hash": tokenize.fingerprint(
+                ["m_type", "m_event", "m_userId", "m_anonymousId", "m_loyaltyId", "m_timestamp", "body"], key
+            ),
         }
     )
+    return named.withColumn("flags", _flags())
+
+
+def _flags() -> Column:
+    """What is odd about a row that is kept all the same."""
+    marks = {
+        "time_suspect": F.col("is_time_suspect"),
+        "consent_malformed": consents.is_malformed(),
+        "gpc": F.col("gpc"),
+    }
+    text = F.concat_ws(validate.NEXT, *[F.when(condition, F.lit(name)) for name, condition in marks.items()])
+    return validate.as_array(text)
 
 
 def _silver_properties(events: dict[str, EventContract], key: bytes) -> Column:
@@ -60,18 +70,6 @@ def _silver_properties(events: dict[str, EventContract], key: bytes) -> Column:
     return text
 
 
-def is_suppressed() -> Column:
-    """True when the message itself states anything but a grant of analytics: it is counted and not kept."""
-    preferences = F.col("consent_categoryPreferences")
-    stated = F.coalesce(F.map_contains_key(preferences, "Analytics"), F.lit(False))
-    return stated & ~_granted(preferences["Analytics"])
-
-
-def _granted(value: Column) -> Column:
-    """Only a plain true is a grant; any other statement is a denial: consent fails closed."""
-    return F.coalesce(F.lower(F.trim(value)) == "true", F.lit(False))
-
-
 def to_identifiers(frame: DataFrame) -> DataFrame:
     """Accepted rows → one row per event and identifier it carries."""
     kinds = {"user_id": "user_id", "loyalty_id": "loyalty_id", "email_token": "email", "phone_token": "phone",
@@ -86,28 +84,3 @@ def to_identifiers(frame: DataFrame) -> DataFrame:
         ]
     )
     return frame.select("*", F.inline(F.array_compact(pairs)))
-
-
-def to_consents(frame: DataFrame) -> DataFrame:
-    """Rows of `to_identifiers` (suppressed ones too) → one row per identifier and purpose stated.
-
-    A grant counts only where a person states it (identify, preference centre); a denial counts wherever it is seen:
-    consent fails closed.
-    """
-    preferences = F.col("consent_categoryPreferences")
-    denies = F.exists(F.map_values(preferences), lambda value: ~_granted(value))
-    speaks = F.col("name").isin(*CONSENT_STATEMENTS) | denies
-    rows = (
-        frame.where(speaks)
-        .select("*", F.explode(F.map_entries(preferences)).alias("entry"))
-        .withColumns(
-            {
-                "purpose": F.create_map(*[F.lit(x) for pair in _CONSENT_CATEGORIES.items() for x in pair])[
-                    F.col("entry.key")
-                ],
-                "status": F.when(_granted(F.col("entry.value")), "granted").otherwise("denied"),
-            }
-        )
-    )
-    counts = (F.col("status") == "denied") | F.col("name").isin(*CONSENT_STATEMENTS)
-    return rows.where(F.col("purpose").isNotNull() & counts)

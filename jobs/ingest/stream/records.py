@@ -9,14 +9,17 @@ from collections.abc import Callable
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from expectations.contracts import PiiClass, SourceContract
+from expectations.contracts import FieldContract, PiiClass, SourceContract
 from jobs.ingest.reasons import Reason
 from jobs.ingest.stream import tokenize
-from jobs.ingest.stream.validate import field_errors, leaks_address
+from jobs.ingest.stream.strict import text_error
+from jobs.ingest.stream.validate import ISO_DATE, as_array, error, field_errors, joined, leaks_address
 
 TOKENISED = ("email", "phone")
 SEPARATOR = "\x1f"
-_TEXT_ARRAY = "array<string>"
+# What a spreadsheet makes of a long number; the digits it dropped cannot be brought back.
+EXCEL_NUMBER = r"^[+-]?\d([.,]\d+)?E\+\d{1,3}$"
+CONTROL = r"[\x00-\x1f\x7f]"
 _PAIRS = "array<struct<identifier_type:string,identifier_value:string>>"
 _STATED = "array<struct<purpose:string,status:string>>"
 
@@ -47,12 +50,12 @@ def judge_records(bronze: DataFrame, sources: list[SourceContract], key: bytes) 
     raw = {kind: _by_source([s for s in sources if kind in s.identifiers], _raw(kind), "string") for kind in TOKENISED}
     keyed = parsed.withColumns(
         {
-            "record_key": _by_source(sources, lambda s: F.concat_ws("|", *[_cell(name) for name in s.key]), "string"),
+            "record_key": _by_source(sources, _record_key, "string"),
             "valid_from": _by_source(sources, _time, "timestamp"),
             "object": _by_source(sources, lambda s: F.lit(s.object), "string"),
             "contract_version": _by_source(sources, lambda s: F.lit(s.version), "long"),
             "properties": _by_source(sources, lambda s: _silver_text(s, key), "string"),
-            "errors": _by_source(sources, _errors, _TEXT_ARRAY),
+            "errors": as_array(F.coalesce(_by_source(sources, _errors, "string"), F.lit(""))),
             "is_simulated": F.col("source").startswith("sim_"),
         }
         | raw
@@ -75,9 +78,19 @@ def judge_records(bronze: DataFrame, sources: list[SourceContract], key: bytes) 
     )
 
 
+def _record_key(source: SourceContract) -> Column:
+    """Parts joined by |, blanks around them aside; one thing under either case where the contract says so."""
+    text = F.concat_ws("|", *[F.trim(_cell(name)) for name in source.key])
+    return F.lower(text) if source.key_case == "insensitive" else text
+
+
 def _silver_text(source: SourceContract, key: bytes) -> Column:
     """Columns as they are, e-mail and phone as tokens, other PII left out (bronze keeps it for `retention_days`)."""
-    plain = [_cell(name).alias(name) for name, field in source.columns.items() if field.pii is PiiClass.NONE]
+    plain = [
+        _canonical(source, name, field).alias(name)
+        for name, field in source.columns.items()
+        if field.pii is PiiClass.NONE
+    ]
     tokens = [
         tokenize.token(field.pii.value, _cell(name), key).alias(f"{name}_token")
         for name, field in source.columns.items()
@@ -86,22 +99,39 @@ def _silver_text(source: SourceContract, key: bytes) -> Column:
     return F.to_json(F.struct(*plain, *tokens), {"ignoreNullFields": "false"})
 
 
+def _canonical(source: SourceContract, name: str, field: FieldContract) -> Column:
+    """The cell's text, numbers with a decimal point and dates in ISO 8601 whatever the source's dialect."""
+    value = _cell(name)
+    if field.type in ("number", "integer") and source.decimal == ",":
+        return F.replace(value, F.lit(","), F.lit("."))
+    if field.type == "date" and source.date_format != ISO_DATE:
+        return F.date_format(F.try_to_timestamp(value, F.lit(source.date_format)), ISO_DATE)
+    return value
+
+
 def _errors(source: SourceContract) -> Column:
-    rules = [rule for name, field in source.columns.items() for rule in field_errors(_cell(name), field, name)]
+    """All errors of a row as one text."""
+    text = F.col("payload_error") if source.format == "csv" else text_error(F.col("payload"), F.col("payload_error"))
+    rules = [rule for name, field in source.columns.items() for rule in _field_rules(source, name, field)]
     missing_key = [
-        F.when(_cell(name).isNull(), F.lit(f"{Reason.MISSING_PROPERTY.value}:{name}"))
+        error(_cell(name).isNull(), Reason.MISSING_PROPERTY, name)
         for name in source.key
         if not source.columns[name].required
     ]
-    leaks = [
-        F.when(leaks_address(_cell(name)), F.lit(f"{Reason.UNDECLARED_PII.value}:{name}"))
-        for name, field in source.columns.items()
-        if field.pii is PiiClass.NONE
-    ]
-    broken = F.concat(F.col("payload_error"), F.lit(":payload"))
-    return F.when(F.col("payload_error").isNotNull(), F.array(broken)).otherwise(
-        F.array_compact(F.array(*missing_key, *rules, *leaks))
-    )
+    broken = F.concat(text, F.lit(":payload"))
+    return F.when(text.isNotNull(), broken).otherwise(joined([*missing_key, *rules]))
+
+
+def _field_rules(source: SourceContract, name: str, field: FieldContract) -> list[Column]:
+    value = _canonical(source, name, field) if field.type in ("number", "integer") else _cell(name)
+    rules = field_errors(value, field, name, source.date_format)
+    if field.pii is PiiClass.NONE:
+        rules.append(error(leaks_address(value), Reason.UNDECLARED_PII, name))
+    if source.format == "csv" and field.type == "string":
+        rules.append(error(value.rlike(EXCEL_NUMBER), Reason.EXCEL_DAMAGE, name))
+    if name in source.key:
+        rules.append(error(value.rlike(CONTROL), Reason.PATTERN_MISMATCH, name))
+    return rules
 
 
 def _identifier_pairs(source: SourceContract, key: bytes) -> Column:
@@ -114,11 +144,11 @@ def _identifier_pairs(source: SourceContract, key: bytes) -> Column:
 
 
 def _stated_consents(source: SourceContract) -> Column:
-    """An empty cell says nothing; `granted` is a grant; anything else is a denial: consent fails closed."""
+    """An empty cell says nothing; a declared word is a grant; anything else is a denial: consent fails closed."""
     stated = []
     for purpose, column in source.consents.items():
         text = F.lower(F.trim(_cell(column)))
-        status = F.when(text == "granted", "granted").when(F.length(text) > 0, "denied")
+        status = F.when(text.isin(*source.consent_values.granted), "granted").when(F.length(text) > 0, "denied")
         stated.append(F.struct(F.lit(purpose).alias("purpose"), status.alias("status")))
     return F.array(*stated) if stated else F.array().cast(_STATED)
 

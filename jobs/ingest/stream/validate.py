@@ -1,7 +1,8 @@
 """Judges event messages against their contracts: adds `errors`, an array of `code:field`, and never drops a row.
 
 In: a frame of `envelope.with_envelope`. Out: the same rows plus `errors` (empty when valid) and `contract_version`.
-Codes come from `reasons.Reason`; details name fields, never values.
+Codes come from `reasons.Reason`; details name fields, never values. A rule is a text or NULL, and a row's rules are
+joined to one text: good rows, nearly all of them, build no arrays.
 """
 
 from functools import reduce
@@ -17,107 +18,150 @@ KNOWN_TYPES = ("track", "identify", "page", "screen", "group", "alias")
 # Also as it looks inside a URL, where @ is %40.
 EMAIL_LIKE = r"[A-Za-z0-9._%+-]+(@|%40)[A-Za-z0-9-]+\.[A-Za-z]{2,}"
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+INTEGER = r"^[+-]?\d{1,15}(\.0+)?$"
+ISO_DATE = "yyyy-MM-dd"
 PROPERTY = "p_"
+NEXT = "\x1e"  # between the errors of a row
 
 
-def _error(condition: Column, reason: Reason, field: str) -> Column:
+def error(condition: Column, reason: Reason, field: str) -> Column:
+    """`code:field` where the condition holds, NULL elsewhere."""
     return F.when(condition, F.lit(f"{reason.value}:{field}"))
 
 
-def _typed(value: Column, kind: str) -> Column:
+def joined(rules: list[Column]) -> Column:
+    """All errors of the rules as one text, empty when none is broken."""
+    return F.concat_ws(NEXT, *rules) if rules else F.lit("")
+
+
+def as_array(errors: Column) -> Column:
+    """A joined text as an array of errors."""
+    return F.when(errors == "", F.array().cast("array<string>")).otherwise(F.array_distinct(F.split(errors, NEXT)))
+
+
+def _number(value: Column) -> Column:
+    number = F.when(value.rlike(NUMBER), value.try_cast("double"))
+    return F.when(F.abs(number) < float("inf"), number)
+
+
+def _date(value: Column, date_format: str) -> Column:
+    if date_format == ISO_DATE:
+        return F.when(value.rlike(r"^\d{4}-\d{2}-\d{2}([T ].*)?$"), F.try_to_timestamp(F.substring(value, 1, 10)))
+    return F.when(F.length(value) == len(date_format), F.try_to_timestamp(value, F.lit(date_format)))
+
+
+def _typed(value: Column, kind: str, date_format: str) -> Column:
     """The value cast to its declared type; NULL when it does not fit."""
-    if kind == "number":
-        number = F.when(value.rlike(NUMBER), value.try_cast("double"))
-        return F.when(F.abs(number) < float("inf"), number)
-    if kind == "integer":
-        return F.when(value.rlike(r"^[+-]?\d{1,15}(\.0+)?$"), value.try_cast("double"))
-    if kind == "boolean":
-        return F.when(value.isin("true", "false"), value)
-    if kind == "timestamp":
-        return parse_time(value)
-    if kind == "date":
-        return F.when(value.rlike(r"^\d{4}-\d{2}-\d{2}"), F.try_to_timestamp(F.substring(value, 1, 10)))
-    return value
+    typed = {
+        "number": _number,
+        "integer": lambda text: F.when(text.rlike(INTEGER), text.try_cast("double")),
+        "boolean": lambda text: F.when(text.isin("true", "false"), text),
+        "timestamp": parse_time,
+        "date": lambda text: _date(text, date_format),
+        "object": lambda text: F.when(F.ltrim(text).startswith("{"), text),
+    }
+    return typed[kind](value) if kind in typed else value
 
 
-def field_errors(value: Column, field: FieldContract, name: str) -> list[Column]:
+def field_errors(value: Column, field: FieldContract, name: str, date_format: str = ISO_DATE) -> list[Column]:
     """One column per rule of the field: an error text, or NULL when the rule holds or does not apply."""
-    typed = _typed(value, field.type)
+    typed = _typed(value, field.type, date_format)
     present = value.isNotNull()
-    found = [_error(~present, Reason.MISSING_PROPERTY, name)] if field.required else []
-    if field.type in ("number", "integer", "boolean", "timestamp", "date"):
-        found.append(_error(present & typed.isNull(), Reason.WRONG_TYPE, name))
+    found = [error(~present, Reason.MISSING_PROPERTY, name)] if field.required else []
+    if field.type == "date":
+        found.append(error(present & typed.isNull(), Reason.BAD_TIMESTAMP, name))
+    elif field.type != "string":
+        found.append(error(present & typed.isNull(), Reason.WRONG_TYPE, name))
     if field.min is not None:
-        found.append(_error(typed < field.min, Reason.OUT_OF_RANGE, name))
+        found.append(error(typed < field.min, Reason.OUT_OF_RANGE, name))
     if field.max is not None:
-        found.append(_error(typed > field.max, Reason.OUT_OF_RANGE, name))
+        found.append(error(typed > field.max, Reason.OUT_OF_RANGE, name))
+    if field.max_length is not None:
+        found.append(error(F.length(value) > field.max_length, Reason.TOO_LONG, name))
     if field.allowed:
-        found.append(_error(present & ~value.isin(*field.allowed), Reason.NOT_ALLOWED_VALUE, name))
+        found.append(error(present & ~value.isin(*field.allowed), Reason.NOT_ALLOWED_VALUE, name))
     if field.pattern:
-        found.append(_error(present & ~value.rlike(field.pattern), Reason.PATTERN_MISMATCH, name))
+        found.append(error(present & ~value.rlike(field.pattern), Reason.PATTERN_MISMATCH, name))
     return found
 
 
 def _array_errors(text: Column, field: FieldContract, name: str) -> list[Column]:
-    """Errors of a property that is an array of objects: not an array, empty although required, or a bad item."""
-    schema = "array<struct<" + ",".join(f"{key}:string" for key in field.items) + ">>"
+    """Errors of a property that is an array of objects: not an array, empty although required, or a bad item.
+
+    Lambdas over arrays are interpreted, not compiled: one cheap look says whether any item is bad, and only then are the
+    errors of all items spelled out.
+    """
+    schema = "array<struct<" + ",".join(f"`{key}`:string" for key in field.items) + ">>"
     items = F.from_json(text, schema)
     found = [
-        _error(text.isNull(), Reason.MISSING_PROPERTY, name) if field.required else F.lit(None).cast("string"),
-        _error(text.isNotNull() & (items.isNull() | ~F.ltrim(text).startswith("[")), Reason.WRONG_TYPE, name),
+        error(text.isNotNull() & (items.isNull() | ~F.ltrim(text).startswith("[")), Reason.WRONG_TYPE, name),
     ]
+    if field.required:
+        found.append(error(text.isNull() | (F.size(items) == 0), Reason.MISSING_PROPERTY, name))
+    if not field.items:
+        return found
 
-    def item_errors(item: Column) -> Column:
-        rules = [rule for key, inner in field.items.items() for rule in field_errors(item[key], inner, f"{name}.{key}")]
-        return F.array_compact(F.array(*rules))
+    def item_errors(item: Column) -> list[Column]:
+        return [rule for key, inner in field.items.items() for rule in field_errors(item[key], inner, f"{name}.{key}")]
 
-    nested = F.array_distinct(F.flatten(F.transform(items, item_errors)))
-    return [*found, F.array_join(F.when(F.size(nested) > 0, nested), "\x1e")]
+    every = F.flatten(F.transform(items, lambda item: F.array_compact(F.array(*item_errors(item)))))
+    is_bad = F.exists(items, lambda item: F.coalesce(*item_errors(item)).isNotNull())
+    return [*found, F.when(is_bad, F.array_join(F.array_distinct(every), NEXT))]
 
 
-def _event_errors(contract: EventContract) -> Column:
-    rules: list[Column] = []
-    for name, field in contract.properties.items():
+def _property_errors(events: dict[str, EventContract]) -> list[Column]:
+    """The rules of all events' properties, each once: a property that ten events declare alike is judged by one
+    expression for the ten. Spark compiles a row's judgement to one method, which must stay small to be compiled at all.
+    """
+    alike: dict[tuple[str, str], tuple[str, FieldContract, list[str]]] = {}
+    for contract in events.values():
+        for name, field in contract.properties.items():
+            rules_only = field.model_dump_json(exclude={"description", "outlier", "pii"})
+            alike.setdefault((name, rules_only), (name, field, []))[2].append(contract.name)
+    found: list[Column] = []
+    for name, field, of_events in alike.values():
         value = F.col(PROPERTY + name)
-        rules += _array_errors(value, field, name) if field.type == "array" else field_errors(value, field, name)
-    return F.array_compact(F.array(*rules)) if rules else F.array().cast("array<string>")
+        rules = _array_errors(value, field, name) if field.type == "array" else field_errors(value, field, name)
+        found += [F.when(F.col("name").isin(*of_events), rule) for rule in rules]
+    return found
 
 
 def _envelope_errors() -> list[Column]:
-    identifiers = [F.col(c) for c in ("m_userId", "m_anonymousId", "m_loyaltyId", "p_loyalty_id", "email", "phone")]
-    blank = reduce(lambda a, b: a & b, [F.length(F.trim(F.coalesce(c, F.lit("")))) == 0 for c in identifiers])
+    named = ("m_userId", "m_anonymousId", "m_loyaltyId", "p_loyalty_id", "email", "phone", "m_previousId", "m_groupId")
+    blank = reduce(lambda a, b: a & b, [F.coalesce(F.trim(F.col(c)) == "", F.lit(True)) for c in named])
     return [
-        _error(F.length(F.trim(F.coalesce("m_messageId", F.lit("")))) == 0, Reason.MISSING_EVENT_ID, "messageId"),
-        _error(~F.coalesce(F.col("m_type").isin(*KNOWN_TYPES), F.lit(False)), Reason.UNKNOWN_TYPE, "type"),
-        _error(F.col("occurred_at").isNull(), Reason.BAD_TIMESTAMP, "timestamp"),
-        _error(blank, Reason.MISSING_IDENTIFIER, "userId"),
+        error(F.coalesce(F.trim("m_messageId") == "", F.lit(True)), Reason.MISSING_EVENT_ID, "messageId"),
+        error(~F.coalesce(F.col("m_type").isin(*KNOWN_TYPES), F.lit(False)), Reason.UNKNOWN_TYPE, "type"),
+        error(F.col("occurred_at").isNull(), Reason.BAD_TIMESTAMP, "timestamp"),
+        error(blank, Reason.MISSING_IDENTIFIER, "userId"),
     ]
-
-
-def _payload_error() -> Column:
-    """What is wrong with the text itself; such a message is judged no further."""
-    return F.coalesce(
-        F.col("payload_error"),
-        F.when(~F.ltrim("payload").startswith("{"), F.lit(Reason.NOT_AN_OBJECT.value)),
-        # Strict: also refuses duplicate keys, NaN and lone surrogates, which from_json lets through.
-        F.when(F.expr("try_parse_json(payload)").isNull(), F.lit(Reason.MALFORMED_JSON.value)),
-    )
 
 
 def _unknown_event(sources: dict[str, SourceContract], events: dict[str, EventContract]) -> Column:
     allowed = [
-        (F.col("source") == source.name) & F.col("name").isin(*[n for n in source.events if n in events])
+        (F.col("source") == source.name) & (F.col("m_type") == kind) & F.col("name").isin(*names)
         for source in sources.values()
-        if source.kind == "events" and source.events
+        for kind, names in _names_by_type(source, events).items()
     ]
     lenient = [s.name for s in sources.values() if s.unknown_events == "accept"]
     known = reduce(lambda a, b: a | b, allowed, F.col("source").isin(*lenient) if lenient else F.lit(False))
-    return _error(F.col("m_type").isin(*KNOWN_TYPES) & ~F.coalesce(known, F.lit(False)), Reason.UNKNOWN_EVENT, "event")
+    return error(F.col("m_type").isin(*KNOWN_TYPES) & ~F.coalesce(known, F.lit(False)), Reason.UNKNOWN_EVENT, "event")
+
+
+def _names_by_type(source: SourceContract, events: dict[str, EventContract]) -> dict[str, list[str]]:
+    """A track event that calls itself `page` is no page."""
+    found: dict[str, list[str]] = {}
+    for name in source.events:
+        if name in events:
+            found.setdefault(events[name].type, []).append(name)
+    return found
 
 
 def leaks_address(value: Column) -> Column:
     """Whether a text that silver would keep as it is holds an e-mail address; FALSE for NULL."""
-    return F.coalesce(value.rlike(EMAIL_LIKE), F.lit(False))
+    # The pattern is tried only where an address could be: it is slow on long texts.
+    suspect = value.contains("@") | value.contains("%40")
+    return F.coalesce(suspect & value.rlike(EMAIL_LIKE), F.lit(False))
 
 
 def _leaks(events: dict[str, EventContract]) -> list[Column]:
@@ -131,13 +175,13 @@ def _leaks(events: dict[str, EventContract]) -> list[Column]:
         "anonymousId": F.col("m_anonymousId"),
         "loyaltyId": F.coalesce("m_loyaltyId", F.col(PROPERTY + "loyalty_id")),
     }
-    return [_error(leaks_address(value), Reason.UNDECLARED_PII, place) for place, value in places.items()]
+    return [error(leaks_address(value), Reason.UNDECLARED_PII, place) for place, value in places.items()]
 
 
 def with_properties(frame: DataFrame, events: dict[str, EventContract]) -> DataFrame:
     """Adds one text column `p_<property>` per property that any contract declares, and the raw e-mail and phone."""
     names = sorted({name for event in events.values() for name in event.properties} | {"loyalty_id", "email", "phone"})
-    parsed = exploded_json(frame, "body", ", ".join(f"{name} string" for name in names), PROPERTY)
+    parsed = exploded_json(frame, "body", ", ".join(f"`{name}` string" for name in names), PROPERTY)
     is_identify = F.col("m_type") == "identify"
     return parsed.withColumns(
         {
@@ -149,15 +193,10 @@ def with_properties(frame: DataFrame, events: dict[str, EventContract]) -> DataF
 
 def with_errors(frame: DataFrame, sources: dict[str, SourceContract], events: dict[str, EventContract]) -> DataFrame:
     """Adds `errors` and `contract_version` to a frame of `with_properties`."""
-    by_name = F.array().cast("array<string>")
-    version = F.lit(None).cast("long")
-    for contract in events.values():
-        by_name = F.when(F.col("name") == contract.name, _event_errors(contract)).otherwise(by_name)
-        version = F.when(F.col("name") == contract.name, F.lit(contract.version)).otherwise(version)
-    judged = [*_envelope_errors(), _unknown_event(sources, events), *_leaks(events)]
-    full = F.concat(F.array_compact(F.array(*judged)), by_name)
-    # An array property reports its items' errors as one joined text; split them into entries again.
-    flat = F.filter(F.split(F.array_join(full, "\x1e"), "\x1e"), lambda text: text != "")
-    payload_error = _payload_error()
-    errors = F.when(payload_error.isNotNull(), F.array(F.concat(payload_error, F.lit(":payload")))).otherwise(flat)
-    return frame.withColumns({"errors": errors, "contract_version": version.cast("long")})
+    versions = F.create_map(*[F.lit(part) for e in events.values() for part in (e.name, e.version)])
+    rules = [*_envelope_errors(), _unknown_event(sources, events), *_leaks(events), *_property_errors(events)]
+    errors = F.when(F.col("text_error").isNotNull(), F.concat("text_error", F.lit(":payload"))).otherwise(joined(rules))
+    judged = frame.withColumns(
+        {"error_text": errors, "contract_version": F.coalesce(versions[F.col("name")].cast("long"), F.lit(0))}
+    )
+    return judged.withColumn("errors", as_array(F.col("error_text"))).drop("error_text")

@@ -1,0 +1,65 @@
+"""Consent at the door: what a message states, what it takes back, and whether it may be kept. Fails closed throughout.
+
+Only a plain true is a grant. A grant counts only where a person states it (identify, preference centre); a denial counts
+wherever it is seen. A consent object of another shape says nothing. Global Privacy Control (`Sec-GPC`) denies sharing
+whatever the message grants; both facts are kept.
+"""
+
+from pathlib import Path
+
+import yaml
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+_RULES = yaml.safe_load((Path(__file__).parent / "consent.yml").read_text("utf-8"))
+CATEGORIES: dict[str, str] = _RULES["categories"]
+GPC_DENIES: tuple[str, ...] = tuple(_RULES["gpc_denies"])
+STATEMENTS: tuple[str, ...] = tuple(_RULES["statements"])
+ANALYTICS = tuple(category for category, purpose in CATEGORIES.items() if purpose == "analytics")
+
+
+def _granted(value: Column) -> Column:
+    return F.coalesce(F.lower(F.trim(value)) == "true", F.lit(False))
+
+
+def is_malformed() -> Column:
+    """Whether there is a consent object that is none: kept as it is, and it says nothing."""
+    return F.col("c_consent").isNotNull() & F.col("consent_categoryPreferences").isNull()
+
+
+def is_suppressed() -> Column:
+    """True when the message itself states anything but a grant of analytics: it is counted and not kept."""
+    preferences = F.col("consent_categoryPreferences")
+    denied = [F.map_contains_key(preferences, name) & ~_granted(preferences[name]) for name in ANALYTICS]
+    return F.coalesce(F.exists(F.array(*denied), lambda is_denied: is_denied), F.lit(False))
+
+
+def to_consents(frame: DataFrame) -> DataFrame:
+    """Rows with an identifier (suppressed ones too) → one row per identifier and purpose stated or taken back."""
+    preferences = F.col("consent_categoryPreferences")
+    is_statement = F.col("name").isin(*STATEMENTS)
+    denies = F.coalesce(F.exists(F.map_values(preferences), lambda value: ~_granted(value)), F.lit(False))
+    rows = frame.where(is_statement | denies | F.col("gpc")).select("*", F.explode(_stated()).alias("stated"))
+    rows = rows.withColumns({"purpose": F.col("stated.purpose"), "status": F.col("stated.status")})
+    counts = (F.col("status") == "denied") | (is_statement & ~_is_overruled())
+    return rows.where(F.col("purpose").isNotNull() & counts)
+
+
+def _stated() -> Column:
+    """All statements of a message: its consent object's, and those of the browser's GPC signal."""
+    purposes = F.create_map(*[F.lit(text) for pair in CATEGORIES.items() for text in pair])
+    by_person = F.transform(
+        F.map_entries(F.col("consent_categoryPreferences")),
+        lambda entry: F.struct(
+            purposes[entry["key"]].alias("purpose"),
+            F.when(_granted(entry["value"]), "granted").otherwise("denied").alias("status"),
+        ),
+    )
+    denials = [F.struct(F.lit(name).alias("purpose"), F.lit("denied").alias("status")) for name in GPC_DENIES]
+    empty = F.array().cast("array<struct<purpose:string,status:string>>")
+    by_browser = F.when(F.col("gpc"), F.array(*denials)).otherwise(empty)
+    return F.concat(F.coalesce(by_person, empty), by_browser)
+
+
+def _is_overruled() -> Column:
+    return F.col("gpc") & F.col("purpose").isin(*GPC_DENIES)

@@ -1,0 +1,111 @@
+"""The tables that one judged batch becomes: each row of it in exactly one of accepted, duplicate, quarantined, suppressed."""
+
+from dataclasses import dataclass
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.core.catalog import lake_table
+from jobs.ingest.reasons import DropReason, Reason
+from jobs.ingest.stream import consents, dedupe, events, records
+
+EVENT_COLUMNS = (
+    "message_id", "source", "is_simulated", "origin", "receive_position", "received_at", "payload", "errors",
+    "contract_version", "event_id", "type", "name", "occurred_at", "effective_at", "is_time_suspect", "user_id",
+    "anonymous_id", "loyalty_id", "email", "phone", "email_token", "phone_token", "consent", "context", "properties",
+    "event_date", "consent_categoryPreferences", "gpc", "flags", "body_hash", "is_suppressed",
+)  # fmt: skip
+NEWS_COLUMNS = ["event_id", "is_simulated", "effective_at", "received_at", "receive_position", "name"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One batch: judged events and records with `verdict` (duplicate, conflict or NULL); errors decide first."""
+
+    events: DataFrame
+    records: DataFrame
+
+    @property
+    def unique_events(self) -> DataFrame:
+        """First sightings of valid events, suppressed ones too: what they say of consent counts."""
+        return self.events.where((F.size("errors") == 0) & F.col("verdict").isNull())
+
+    @property
+    def accepted_events(self) -> DataFrame:
+        """Rows of silver_events."""
+        return self.unique_events.where(~F.col("is_suppressed"))
+
+    @property
+    def accepted_records(self) -> DataFrame:
+        """Rows of silver_records."""
+        return self.records.where((F.size("errors") == 0) & F.col("verdict").isNull())
+
+    def identifiers(self) -> DataFrame:
+        """Rows of silver_identifiers."""
+        of_events = events.to_identifiers(self.accepted_events)
+        return _union([of_events, records.record_identifiers(self.accepted_records)], "silver_identifiers")
+
+    def consents(self) -> DataFrame:
+        """Rows of consents."""
+        of_events = _latest_statement(consents.to_consents(events.to_identifiers(self.unique_events)))
+        of_records = records.record_consents(records.record_identifiers(self.accepted_records))
+        parts = ["source", "event_id", "identifier_type", "identifier_value", "purpose"]
+        both = _union([of_events, of_records], "consents")
+        return both.withColumn("consent_id", F.sha2(F.concat_ws("\x1f", *parts), 256))
+
+    def quarantined(self) -> DataFrame:
+        """Rows of quarantine_messages: what is wrong, and what claims the id of another event."""
+        conflict = F.array(F.lit(f"{Reason.ID_CONFLICT.value}:messageId"))
+        conflicts = self.events.where((F.size("errors") == 0) & (F.col("verdict") == dedupe.CONFLICT))
+        frames = [
+            self.events.where(F.size("errors") > 0),
+            conflicts.withColumn("errors", conflict),
+            self.records.where(F.size("errors") > 0),
+        ]
+        return _with_reasons(_union(frames, "quarantine_messages", ("errors",)))
+
+    def dropped(self) -> DataFrame:
+        """Rows of ops_dropped_messages."""
+        repeated_event = (F.size("errors") == 0) & (F.col("verdict") == dedupe.DUPLICATE)
+        repeated_record = (F.size("errors") == 0) & F.col("verdict").isNotNull()
+        suppressed = self.unique_events.where(F.col("is_suppressed"))
+        return _union(
+            [
+                _dropped(self.events.where(repeated_event), "duplicate", DropReason.REPEATED_EVENT_ID),
+                _dropped(self.records.where(repeated_record), "duplicate", DropReason.REPEATED_RECORD),
+                _dropped(suppressed, "suppressed", DropReason.NO_ANALYTICS_CONSENT),
+            ],
+            "ops_dropped_messages",
+        )
+
+
+def _union(frames: list[DataFrame], table: str, extra: tuple[str, ...] = ()) -> DataFrame:
+    """The frames' rows, each cut to those columns of the table that it has."""
+    names = lake_table(table).contract.column_names
+    cut = [f.select(*[c for c in (*names, *extra) if c in f.columns]) for f in frames]
+    return reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), cut)
+
+
+def _latest_statement(found: DataFrame) -> DataFrame:
+    """The last statement of a day per identifier, purpose and status: a page view a second is no news."""
+    key = ["source", "identifier_type", "identifier_value", "purpose", "status", "event_date"]
+    last = F.max_by(F.struct(*NEWS_COLUMNS), F.struct("effective_at", "receive_position")).alias("last")
+    return found.groupBy(*key).agg(last).select(*key, "last.*")
+
+
+def _with_reasons(rejected: DataFrame) -> DataFrame:
+    return rejected.withColumns(
+        {
+            "reason_codes": F.array_distinct(F.transform("errors", lambda error: F.split(error, ":")[0])),
+            "reason_details": F.col("errors"),
+            "replay_state": F.lit("pending"),
+            "quarantined_date": F.to_date("received_at"),
+        }
+    )
+
+
+def _dropped(frame: DataFrame, outcome: str, reason: DropReason) -> DataFrame:
+    return frame.select("message_id", "source", "event_id", "received_at").withColumns(
+        {"outcome": F.lit(outcome), "reason": F.lit(reason.value), "received_date": F.to_date("received_at")}
+    )
