@@ -21,6 +21,7 @@ AREAS = {
     "ingest": ("jobs.ingest.commands:group", "Landing files to bronze, silver and quarantine (Spark streams)."),
     "collector": ("jobs.ingest.collector.commands:group", "HTTP door for events (Segment API): serve, write keys."),
     "contracts": ("jobs.contracts.commands:group", "What producers promise: show, export as JSON Schema, compare."),
+    "sources": ("jobs.contracts.source_commands:group", "Where messages come from; a first contract from a sample file."),
     "quality": ("jobs.quality.commands:group", "Gates: check tables against their contracts, block on failure."),
     "identity": ("jobs.identity.commands:group", "Resolve identifiers to profiles, explain a profile."),
     "segments": ("jobs.segments.commands:group", "Compile segment definitions to dbt models."),
