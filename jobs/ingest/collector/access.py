@@ -33,6 +33,7 @@ class Heads:
     origin: str | None = None
     user_agent: str = ""
     gpc: bool = False
+    expects_continue: bool = False
 
     @classmethod
     def of(cls, headers: list[Header]) -> "Heads":
@@ -51,6 +52,8 @@ class Heads:
                 found.origin = value.decode("latin-1")
             elif name == b"sec-gpc":
                 found.gpc = value.strip() == b"1"
+            elif name == b"expect":
+                found.expects_continue = True
         return found
 
 

@@ -24,7 +24,7 @@ from jobs.ingest.collector.replies import Code, RefusedError
 from jobs.ingest.collector.sink import Sink, make_sink
 
 SNIPPET = Path(__file__).parent / "snippet" / "c360.js"
-KEYS_SECONDS = 1.0
+KEYS_SECONDS = 0.25
 PAGE_HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",

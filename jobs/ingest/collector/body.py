@@ -10,6 +10,9 @@ from jobs.ingest.reasons import Reason
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 GZIP_WINDOW = 31
+# The rest of a body that is refused is read and dropped until the deadline, so that its sender gets to read the answer;
+# not so one of more than this many times the limit.
+SWALLOWED = 16
 
 
 class ClientGoneError(Exception):
@@ -27,7 +30,7 @@ class NotGzipError(ValueError):
 async def read_body(receive: Receive, declared: bytes | None, limit: int) -> bytes:
     """The bytes of the wire. Raises RefusedError(body_limit), at once when the length is declared, else when passed."""
     if declared is not None and int(declared) > limit:
-        raise RefusedError(Code.BODY_LIMIT, close=True)
+        raise RefusedError(Code.BODY_LIMIT, close=int(declared) > limit * SWALLOWED)
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientGoneError
@@ -48,7 +51,7 @@ async def read_body(receive: Receive, declared: bytes | None, limit: int) -> byt
 
 def _check(size: int, limit: int) -> None:
     if size > limit:
-        raise RefusedError(Code.BODY_LIMIT, close=True)
+        raise RefusedError(Code.BODY_LIMIT)
 
 
 def plain_body(body: bytes, encodings: list[bytes], settings: Settings) -> bytes:

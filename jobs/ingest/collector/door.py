@@ -16,7 +16,7 @@ from jobs.ingest.collector.keys import WriteKey
 from jobs.ingest.collector.limits import RateLimit
 from jobs.ingest.collector.metrics import Metrics
 from jobs.ingest.collector.receipt import new_receipt_id, reduced_user_agent, truncated_ip
-from jobs.ingest.collector.replies import Code, RefusedError, Reply
+from jobs.ingest.collector.replies import CLOSE, Code, RefusedError, Reply
 from jobs.ingest.collector.rules import is_allowed
 from jobs.ingest.collector.scan import TooManyElementsError
 from jobs.ingest.collector.sink import Sink, SinkUnavailableError
@@ -85,6 +85,8 @@ class Door:
             reply = replies.refused(request.receipt_id, RefusedError(Code.INTERNAL))
         self.metrics.count_request(request.source, endpoint, reply.status, reply.code)
         headers = reply.headers if heads.origin is None else [*reply.headers, *self._access.cors(heads)]
+        if heads.expects_continue and reply.status >= 400:
+            headers = [*headers, CLOSE]  # its body may never come, and then the next request would be taken for it
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 

@@ -41,6 +41,7 @@ class DoorProtocol(HttpToolsProtocol):
         self._between = False
         self._in_head = True
         self._head_bytes = 0
+        self._number = 0
         self._refusal = Code.BAD_REQUEST
         self.deadline: float | None = time.monotonic() + self.settings.collector_read_seconds
         if len(self.connections) > self.settings.collector_connections:
@@ -54,8 +55,9 @@ class DoorProtocol(HttpToolsProtocol):
             self._between = False
             if self.deadline is None:
                 self.deadline = time.monotonic() + self.settings.collector_read_seconds
+        number = self._number
         super().data_received(data)
-        if self._in_head:
+        if self._in_head and number == self._number:  # all of it belongs to one head
             self._head_bytes += len(data)
             if self._head_bytes > self.settings.collector_header_bytes:
                 self._refuse(Code.HEADER_LIMIT)
@@ -63,6 +65,7 @@ class DoorProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         self._in_head, self._head_bytes = True, 0
+        self._number += 1
         if self.deadline is None:
             self.deadline = time.monotonic() + self.settings.collector_read_seconds
         super().on_message_begin()
@@ -78,7 +81,6 @@ class DoorProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is whole: no more hurry."""
         self.deadline = None
-        self._in_head, self._head_bytes = True, 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:

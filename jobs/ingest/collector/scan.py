@@ -6,6 +6,7 @@ so that a hostile body costs milliseconds.
 """
 
 import itertools
+import json
 import re
 from dataclasses import dataclass, field
 
@@ -87,7 +88,8 @@ def scan(body: bytes, element_limit: int | None) -> Scanned:
     text = body.strip()
     structure = _Structure.of(text)
     ends = np.flatnonzero(structure.depth == 0)
-    if not text.startswith(b"{") or not structure.outside[-1] or not ends.size or ends[0] != len(text) - 1:
+    is_object = text.startswith(b"{") and text.endswith(b"}") and bool(structure.outside[-1])
+    if not is_object or not ends.size or ends[0] != len(text) - 1:
         raise UnsplittableError
     commas = structure.commas(1)
     if element_limit is not None and commas.size > MEMBER_LIMIT:
@@ -96,7 +98,7 @@ def scan(body: bytes, element_limit: int | None) -> Scanned:
     for start, end in itertools.pairwise([0, *commas[:MEMBER_LIMIT].tolist(), len(text) - 1]):
         member = MEMBER.match(text, start + 1, end)
         if member is not None:
-            key, value = member.group(1), text[member.end() : end].strip()
+            key, value = _plain(member.group(1)), text[member.end() : end].strip()
             if element_limit is not None:
                 _check_once(key, found)
                 if key == b"batch" and value.startswith(b"[") and value.endswith(b"]"):
@@ -105,6 +107,16 @@ def scan(body: bytes, element_limit: int | None) -> Scanned:
         elif element_limit is not None and text[start + 1 : end].strip():
             raise UnsplittableError
     return found
+
+
+def _plain(key: bytes) -> bytes:
+    """A key without escapes, so that no spelling of it passes for another one."""
+    if b"\\" not in key:
+        return key
+    try:
+        return str(json.loads(b'"' + key + b'"')).encode("utf-8", "surrogatepass")
+    except ValueError:
+        return key
 
 
 def _check_once(key: bytes, found: Scanned) -> None:

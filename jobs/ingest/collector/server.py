@@ -6,6 +6,7 @@ import logging
 import resource
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 
 import click
@@ -130,6 +131,9 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """As uvicorn's, but an orderly end is a success: the signal is not raised again."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         before = {number: signal.signal(number, self.handle_exit) for number in ENDING}
         try:
             yield

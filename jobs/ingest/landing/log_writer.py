@@ -68,7 +68,7 @@ class LandingLogWriter:
         self._disk = disk or Disk()
         self._folder = log_folder(settings)
         self._segment: _Segment | None = None
-        self.sealed = 0
+        self._last_number = 0
 
     @property
     def is_open(self) -> bool:
@@ -108,7 +108,6 @@ class LandingLogWriter:
             fail_at(self._settings, Failpoint.DURING_ROTATE)
             segment.path.rename(segment.path.with_suffix(SEALED))
             self._disk.sync_folder(self._folder)
-            self.sealed += 1
         except OSError as error:
             log.error("landing log: %s was not sealed (%s); the sealer will find it", segment.path.name, error.strerror)
         finally:
@@ -117,8 +116,7 @@ class LandingLogWriter:
     def _begin(self) -> _Segment:
         """A new segment: locked first, then named, and the name on disk before anything in it is acknowledged."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        micros = int(self._clock.now().timestamp() * 1_000_000)
-        path = self._folder / f"{micros:017d}-{secrets.token_hex(4)}{OPEN}"
+        path = self._folder / f"{self._next_number():017d}-{secrets.token_hex(4)}{OPEN}"
         hidden = path.with_name(f".{path.name}")
         descriptor = self._disk.create(hidden)
         try:
@@ -132,6 +130,14 @@ class LandingLogWriter:
             raise
         self._segment = _Segment(path, descriptor, time.monotonic())
         return self._segment
+
+    def _next_number(self) -> int:
+        """Microseconds of our clock, but always after the segments before, so that names sort even if the clock steps."""
+        if not self._last_number:
+            known = (path.name.partition("-")[0] for path in self._folder.iterdir())
+            self._last_number = max((int(number) for number in known if number.isdigit()), default=0)
+        self._last_number = max(int(self._clock.now().timestamp() * 1_000_000), self._last_number + 1)
+        return self._last_number
 
     def _give_up(self) -> None:
         """Cuts the segment back to what was acknowledged and hands it on; an empty one is removed.
