@@ -18,6 +18,11 @@ class CollectorSettings(BaseModel):
     collector_trusted_proxies: str = Field(
         default="", description="Addresses (comma list) whose X-Forwarded-For is believed; empty means nobody's"
     )
+    collector_public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$",
+        description="Address by which others reach the collector through a proxy; webhook signatures cover it",
+    )
     collector_body_bytes: int = Field(
         default=512 * KIB, ge=KIB, le=LARGEST, description="Largest request body on the wire"
     )

@@ -4,6 +4,7 @@ import click
 
 from jobs.core.command import HintingGroup, pass_context
 from jobs.core.context import Context
+from jobs.ingest.webhooks.commands import webhooks
 
 
 @click.group(cls=HintingGroup)
@@ -16,6 +17,9 @@ def group() -> None:
       c360 collector keys create pos
       c360 collector serve
     """
+
+
+group.add_command(webhooks)
 
 
 @group.command()
