@@ -21,15 +21,49 @@ def group() -> None:
 @click.option(
     "--retry-refused", is_flag=True, help="Look again at files refused before, e.g. after a contract was mended."
 )
+@click.option("--continuous", is_flag=True, help="Keep running, a micro-batch at a time, until SIGTERM.")
+@click.option(
+    "--every", default="3 seconds", show_default=True, help="With --continuous: how often a micro-batch starts."
+)
 @pass_context
-def run(context: Context, retry_refused: bool) -> int:
-    """Load everything new in landing/, then stop. Safe to repeat.
+def run(context: Context, retry_refused: bool, continuous: bool, every: str) -> int:
+    """Load everything new in landing/ and in the collector's log, then stop. Safe to repeat.
 
     Exit code 4 says that the good files are in and some file was refused; `c360 ops landing` names it and why.
+
+    \b
+    Examples:
+      c360 ingest run
+      c360 ingest run --retry-refused
+      c360 ingest run --continuous --every "2 seconds"
     """
+    if continuous:
+        from jobs.ingest.service import run_service
+
+        return int(run_service(context, every=every))
     from jobs.ingest.run import run_ingest
 
     code = run_ingest(context, retry_refused=retry_refused)
     if code:
         click.echo("ingest: done, some files were refused; see `c360 ops landing`", err=True)
     return int(code)
+
+
+@group.command()
+@click.argument("file", metavar="SOURCE/NAME")
+@click.option("--why", required=True, help="What the person who looked at it found; kept in the manifest.")
+@pass_context
+def release(context: Context, file: str, why: str) -> None:
+    """Let a held file pass as it is; the next run loads it. `c360 ops landing` lists the held ones.
+
+    \b
+    Examples:
+      c360 ingest release sim_crm_people/people.csv --why "the e-mail column is empty on purpose"
+    """
+    from jobs.ingest.landing.release import release as release_file
+    from jobs.ingest.run import ingest_lock
+
+    source, _, name = file.partition("/")
+    with ingest_lock(context.settings):
+        release_file(context, source, name, why=why)
+    click.echo(f"released {file}; now: c360 ingest run")

@@ -2,6 +2,7 @@
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.streaming.query import StreamingQuery
 
 from jobs.core.catalog import lake_table
 from jobs.core.settings import Settings
@@ -29,8 +30,8 @@ def to_bronze(sealed: DataFrame) -> DataFrame:
     )
 
 
-def run_bronze(session: SparkSession, settings: Settings) -> int:
-    """Loads every sealed file not loaded yet, then stops; returns the rows read by this run."""
+def start_bronze(session: SparkSession, settings: Settings, *, every: str | None = None) -> StreamingQuery:
+    """Starts the stream: every sealed file that is there and then an end, or with `every` a batch at that pace for ever."""
     sealed_folder(settings).mkdir(mode=0o700, parents=True, exist_ok=True)
     stream = (
         session.readStream.schema(SEALED_SCHEMA)
@@ -39,14 +40,19 @@ def run_bronze(session: SparkSession, settings: Settings) -> int:
         .option("maxFilesPerTrigger", "40")
         .parquet(str(sealed_folder(settings)))
     )
-    query = (
+    writer = (
         select_contract(to_bronze(stream), "bronze_messages")
         .writeStream.queryName(QUERY)
         .format("delta")
         .option("checkpointLocation", str(settings.checkpoints / QUERY))
-        .trigger(availableNow=True)
         .partitionBy(*lake_table("bronze_messages").partition_by)
-        .start(str(lake_table("bronze_messages").path(settings)))
     )
+    paced = writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)
+    return paced.start(str(lake_table("bronze_messages").path(settings)))
+
+
+def run_bronze(session: SparkSession, settings: Settings) -> int:
+    """Loads every sealed file not loaded yet, then stops; returns the rows read by this run."""
+    query = start_bronze(session, settings)
     query.awaitTermination()
     return sum(int(progress["numInputRows"]) for progress in query.recentProgress)

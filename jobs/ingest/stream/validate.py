@@ -5,6 +5,7 @@ Codes come from `reasons.Reason`; details name fields, never values. A rule is a
 joined to one text: good rows, nearly all of them, build no arrays.
 """
 
+from collections.abc import Callable
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -52,7 +53,7 @@ def _date(value: Column, date_format: str) -> Column:
 
 def _typed(value: Column, kind: str, date_format: str) -> Column:
     """The value cast to its declared type; NULL when it does not fit."""
-    typed = {
+    typed: dict[str, Callable[[Column], Column]] = {
         "number": _number,
         "integer": lambda text: F.when(text.rlike(INTEGER), text.try_cast("double")),
         "boolean": lambda text: F.when(text.isin("true", "false"), text),
