@@ -18,7 +18,7 @@ help: ## print this list
 
 ## ---- set-up --------------------------------------------------------------------------------------------------------
 
-.PHONY: setup java
+.PHONY: setup java browser
 setup: java $(STAMP) ## .venv/ with the c360 command, hash-locked; fast the second time
 
 # Java 17 or 21: Spark's launcher accepts no other. As root on Debian or Ubuntu it is installed here.
@@ -31,6 +31,19 @@ java:
 	  case "$$(major)" in 17|21) exit 0 ;; esac; \
 	fi; \
 	echo "Java 17 or 21 is needed, found '$$(major)'; Debian or Ubuntu: sudo apt-get install -y openjdk-17-jre-headless; macOS: brew install openjdk@17 and set JAVA_HOME" >&2; exit 1
+
+# Chromium or Chrome, for the lane `collector` alone. As root on Debian it is installed here.
+browser:
+	@found() { for name in chromium chromium-browser google-chrome google-chrome-stable "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"; do \
+	  command -v "$$name" >/dev/null && return; done; }; \
+	if found; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing a browser for the tests: apt-get install -y chromium"; \
+	  install() { apt-get install -y -qq chromium; }; \
+	  { install || { apt-get update -qq && install; } || true; } >/dev/null; \
+	  if found; then exit 0; fi; \
+	fi; \
+	echo "Chromium or Chrome is needed to test c360.js, found none; Debian: sudo apt-get install -y chromium; macOS: brew install --cask google-chrome" >&2; exit 1
 
 $(STAMP): requirements/bootstrap.txt requirements/dev.txt pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
@@ -70,6 +83,7 @@ test-$(1): setup ## only the lane $(1)
 	@$(BIN)/python -m pytest -q tests/$(1)
 endef
 $(foreach name,$(LANES),$(eval $(call lane,$(name))))
+test-collector: browser
 
 ## ---- lint ----------------------------------------------------------------------------------------------------------
 
