@@ -27,6 +27,9 @@ class Failpoint(StrEnum):
     AFTER_SILVER_BEFORE_QUARANTINE = "after_silver_before_quarantine"
     AFTER_QUARANTINE_BEFORE_SPARK_COMMIT = "after_quarantine_before_spark_commit"
     AFTER_COMMIT = "after_commit"
+    DURING_PULL = "during_pull"
+    AFTER_PULL_BEFORE_LANDING = "after_pull_before_landing"
+    AFTER_LANDING_BEFORE_RECORD = "after_landing_before_record"
 
 
 class Sabotage(StrEnum):

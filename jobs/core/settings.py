@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_
 
 from jobs.core.errors import UsageError
 from jobs.core.settings_collector import CollectorSettings
+from jobs.core.settings_transport import TransportSettings
 
 PREFIX = "C360_"
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +27,9 @@ TELEMETRY_OFF = {
     "GX_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    "RUNTIME__DLTHUB_TELEMETRY": "false",  # dlt
+    "PROVIDERS__ENABLE_AIRFLOW_SECRETS": "false",  # dlt would ask Airflow for its secrets
+    "DLT_DISABLE_PLUGINS": "1",
     "GIT_PYTHON_REFRESH": "quiet",
     "TQDM_DISABLE": "1",
 }
@@ -37,7 +41,7 @@ def _absolute(value: object) -> object:
     return Path(str(value)).expanduser().resolve()
 
 
-class Settings(CollectorSettings):
+class Settings(CollectorSettings, TransportSettings):
     """All settings of c360. Every field can be set as `C360_<FIELD>`; unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
