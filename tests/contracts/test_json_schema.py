@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -69,6 +70,8 @@ def test_the_delivery_has_both_kinds() -> None:
 def test_what_the_schemas_repeat_is_what_the_stream_says() -> None:
     assert json_schema.ADDRESS == validate.EMAIL_LIKE
     assert json_schema.TIMESTAMP == envelope.TIMESTAMP
+    assert re.match(validate.INTEGER, str(json_schema.LARGEST_INTEGER))
+    assert not re.match(validate.INTEGER, str(json_schema.LARGEST_INTEGER + 1))
 
 
 @pytest.mark.parametrize(
@@ -147,6 +150,51 @@ def test_a_parquet_row_needs_only_what_is_required() -> None:
     judge = Draft202012Validator(json_schema.source_schema(records(format="parquet"), {}))
     assert judge.is_valid({"id": "1", "n": 3, "surprise": [1]})
     assert not judge.is_valid({"id": "1", "n": "3"})
+
+
+PAGE: dict[str, Any] = {"messageId": "1", "type": "page", "timestamp": delivery.AT, "properties": {"path": "/"}}
+LOGIN: dict[str, Any] = {"messageId": "1", "type": "identify", "timestamp": delivery.AT}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"userId": "u1"},
+        {"anonymousId": "a1"},
+        {"loyaltyId": "7"},
+        {"context": {"traits": {"email": "a@example.com"}}},
+        {"properties": {"path": "/", "loyalty_id": "7"}},
+    ],
+)
+def test_any_identifier_will_do_and_one_is_needed(change: dict[str, Any]) -> None:
+    judge = Draft202012Validator(SCHEMAS["event page"])
+    assert judge.is_valid(PAGE | change)
+    blank = json.loads(json.dumps(PAGE | change).replace('"u1"', '" "').replace('"a1"', '""').replace('"7"', "null"))
+    assert not judge.is_valid(json.loads(json.dumps(blank).replace("a@example.com", "")))
+    assert not judge.is_valid(PAGE)
+
+
+def test_traits_of_a_login_identify() -> None:
+    judge = Draft202012Validator(SCHEMAS["event identify"])
+    assert judge.is_valid(LOGIN | {"traits": {"email": "a@example.com"}})
+    assert not judge.is_valid(LOGIN | {"traits": {"first_name": "Ann"}})
+
+
+def test_an_address_has_no_place_outside_declared_fields() -> None:
+    judge = Draft202012Validator(SCHEMAS["event page"])
+    known = PAGE | {"userId": "ann@example.com"}
+    assert judge.is_valid(known), "as account id it becomes a token"
+    for hidden in ("a@example.com", ["a@example.com"], {"deep": {"er": "x a%40example.com y"}}, {"a@example.com": 1}):
+        assert not judge.is_valid(known | {"properties": {"path": "/", "more": hidden}}), hidden
+        assert not judge.is_valid(known | {"context": {"page": {"url": hidden}}}), hidden
+    assert not judge.is_valid(known | {"loyaltyId": "a@example.com"})
+    traits = {"email": "a@example.com", "more": "b@example.com"}
+    assert Draft202012Validator(SCHEMAS["event identify"]).is_valid(LOGIN | {"traits": traits}), "the rest is not kept"
+
+
+def test_a_source_that_may_send_nothing_is_refused_everything() -> None:
+    source = SourceContract.model_validate({"name": "app", "kind": "events", "format": "ndjson", "description": "D."})
+    assert not Draft202012Validator(json_schema.source_schema(source, {})).is_valid(PAGE | {"userId": "u1"})
 
 
 def test_unknown_events_follow_the_policy_of_the_source() -> None:

@@ -150,7 +150,7 @@ def message(number: int, event: str, **properties: Any) -> dict[str, Any]:
 
 
 def test_segment_messages_give_a_source_and_its_new_events(new: Any, tmp_path: Path) -> None:
-    lines = [{"sku": "a", "amount": 1.5, "tags": ["x"]}, {"sku": "b", "amount": 2}]
+    lines = [{"sku": "a", "amount": 1.5, "tags": ["x"], "gift_for": "b@example.com"}, {"sku": "b", "amount": 2}]
     messages = [message(n, "Basket Scanned", basket_id=str(n), total=n + 0.5, email="a@example.com", lines=lines, when=AT,
                         labels=["x"]) for n in range(3)]  # fmt: skip
     messages += [message(4, "Product Viewed", product_id="1"), message(5, "product_viewed", product_id="1")]
@@ -163,12 +163,14 @@ def test_segment_messages_give_a_source_and_its_new_events(new: Any, tmp_path: P
         "basket_id": {"required": True}, "total": {"type": "number", "required": True},
         "email": {"required": True, "pii": "email"}, "when": {"type": "timestamp", "required": True},
         "lines": {"type": "array", "required": True,
-                  "items": {"sku": {"required": True}, "amount": {"type": "number", "required": True}}},
+                  "items": {"sku": {"required": True}, "amount": {"type": "number", "required": True}, "gift_for": {}}},
     }  # fmt: skip
+    assert "property lines.gift_for: PII inside a list is not tokenised" in result.stdout
     assert "a misspelling of 'Product Viewed'?" in result.stdout
     assert "property labels: a list of plain values" in result.stdout
     judge = Draft202012Validator(json_schema.event_schema(written["Basket Scanned"]))
     assert all(judge.is_valid(item) for item in messages[:3])
+    assert "b@example.com" not in result.stdout
 
 
 def test_one_event_of_the_sample(new: Any) -> None:

@@ -175,6 +175,13 @@ def test_no_list_of_10_to_13_digits_looks_like_anything(values: list[str | None]
     assert undeclared_pii({"product_id": values, "order_id": values}, set()) == []
 
 
+def test_a_number_of_no_network_is_no_card_though_its_check_digit_fits() -> None:
+    for start in ("1", "7", "8", "9", "0", "2721", "56"):
+        digits = start + "1".rjust(15 - len(start), "0")
+        number = next(digits + str(check) for check in range(10) if shapes.luhn(digits + str(check)))
+        assert looks([number]) == set(), number
+
+
 def test_a_column_of_card_numbers_is_told_from_one_of_long_numbers() -> None:
     cards: list[str | None] = []
     for text in codes(7, 15, 2000):
