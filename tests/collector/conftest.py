@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from doorkit import Door
 from settingskit import make_settings
+from snippetkit import browser, fake, shop, visitor
 
 from jobs.core.clock import Clock
 from jobs.core.context import Context
+
+__all__ = ["browser", "fake", "shop", "visitor"]  # fixtures of the tests in a browser
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,8 +1,8 @@
-/* c360.js tells a c360 collector what happens on a page, in messages of the Segment API. Embedding: docs/collector.md
+/* c360.js tells a c360 collector what happens on a page, in messages of the Segment API. How to embed it: docs/collector.md
  *
  * Until consent to Analytics is stated on this page, calls wait in memory: storage is not read, nothing is stored or sent.
- * From then on a message is an entry of localStorage, its text final, until the collector has answered. What is sent again
- * is the same text with the same messageId, so that the collector knows it again.
+ * From then on a message is an entry of localStorage, its text final, until the collector has answered: what is sent again
+ * is the same text with the same messageId.
  */
 (() => {
   "use strict";
@@ -41,37 +41,33 @@
       return null;
     }
   };
-  const store = {
-    get: (key) => memory[key] ?? attempt(() => localStorage.getItem(key)),
-    set(key, value) {
-      memory[key] = String(value);
-      attempt(() => (localStorage.setItem(key, value), delete memory[key]));
-    },
-    remove(key) {
-      delete memory[key];
-      attempt(() => localStorage.removeItem(key));
-    },
-    keys(prefix) {
-      const keys = (attempt(() => Object.keys(localStorage)) || []).concat(Object.keys(memory));
-      return keys.filter((key) => key.startsWith(prefix)).sort();
-    },
+  const get = (key) => memory[key] ?? attempt(() => localStorage.getItem(key));
+  const set = (key, value) => {
+    memory[key] = String(value);
+    attempt(() => (localStorage.setItem(key, value), delete memory[key]));
+  };
+  const remove = (key) => {
+    delete memory[key];
+    attempt(() => localStorage.removeItem(key));
+  };
+  const keys = (prefix) => {
+    const all = (attempt(() => Object.keys(localStorage)) || []).concat(Object.keys(memory));
+    return all.filter((key) => key.startsWith(prefix)).sort();
   };
 
   // ---- the visitor
 
   function uuid() {
     const bytes = crypto.getRandomValues(new Uint8Array(16)); // randomUUID is missing on plain http
-    bytes[6] = (bytes[6] & 15) | 64;
-    bytes[8] = (bytes[8] & 63) | 128;
     const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+    return hex.replace(/(.{8})(.{4}).(.{3}).(.{3})/, "$1-$2-4$3-8$4-");
   }
 
   function writeCookie(value, seconds) {
     const domain = settings.cookieDomain && `; Domain=${settings.cookieDomain}`;
     const secure = location.protocol === "https:" ? "; Secure" : "";
-    const rules = `Max-Age=${seconds}; Path=/; SameSite=Lax${domain}${secure}`;
-    attempt(() => (document.cookie = `c360_anonymous_id=${value}; ${rules}`));
+    const cookie = `c360_anonymous_id=${value}; Max-Age=${seconds}; Path=/; SameSite=Lax`;
+    attempt(() => (document.cookie = cookie + domain + secure));
   }
 
   function knownId() {
@@ -82,7 +78,7 @@
   function anonymousId() {
     if (!knownId()) {
       const id = uuid();
-      writeCookie(id, 31536000);
+      writeCookie(id, 365 * 86400);
       if (!knownId()) memoryId = id;
     }
     return knownId();
@@ -91,57 +87,54 @@
   function forgetVisitor() {
     memoryId = null;
     writeCookie("", 0);
-    store.remove("c360.user");
+    remove("c360.user");
   }
 
   // ---- messages
 
   // Query strings hold tokens, searches and addresses: only the campaign's parameters stay.
+  const campaignOf = (parameters) => [...parameters].filter(([name]) => CAMPAIGN.test(name));
+
   function cleanUrl(address) {
     const url = attempt(() => new URL(address));
     if (!url) return undefined;
-    url.search = new URLSearchParams([...url.searchParams].filter(([name]) => CAMPAIGN.test(name)));
+    url.search = new URLSearchParams(campaignOf(url.searchParams));
     url.hash = url.username = url.password = "";
     return url.href;
   }
 
   function moment() {
     const { title, referrer } = document;
-    const utm = [...new URLSearchParams(location.search)].filter(([name]) => CAMPAIGN.test(name));
-    const campaign = utm.map(([name, value]) => [name.slice(4).replace("campaign", "name"), value]);
-    return {
-      timestamp: new Date().toISOString(),
-      context: {
-        page: { path: location.pathname, url: cleanUrl(location.href), title, referrer: cleanUrl(referrer) },
-        campaign: utm.length ? Object.fromEntries(campaign) : undefined,
-        locale: navigator.language,
-      },
-    };
+    const page = { path: location.pathname, url: cleanUrl(location.href), title, referrer: cleanUrl(referrer) };
+    const utm = campaignOf(new URLSearchParams(location.search));
+    const named = Object.fromEntries(utm.map(([name, value]) => [name.slice(4).replace("campaign", "name"), value]));
+    const campaign = utm.length ? named : undefined;
+    return { timestamp: new Date().toISOString(), context: { page, campaign, locale: navigator.language } };
   }
 
   function giveUp(count, why) {
     console.warn(`c360: ${count} message(s) given up: ${why}`);
-    if (isGranted()) store.set("c360.lost", Number(store.get("c360.lost")) + count); // told to the collector with what follows
+    if (isGranted()) set("c360.lost", Number(get("c360.lost")) + count); // told to the collector with what follows
   }
 
   function enqueue(fields, { timestamp, context }, mark = "") {
-    const library = { ...LIBRARY, lost: Number(store.get("c360.lost")) || undefined };
+    const library = { ...LIBRARY, lost: Number(get("c360.lost")) || undefined };
     const consent = { categoryPreferences: choice };
     const messageId = uuid();
     const text = JSON.stringify({ messageId, ...fields, timestamp, context: { ...context, consent, library } });
     if (bytesOf(text) > MESSAGE_BYTES) return giveUp(1, `longer than ${MESSAGE_BYTES} bytes`);
     // An entry per message, sorted by age: tabs share the queue without overwriting each other's.
-    store.set(`c360.q.${Date.now()}.${String(sequence++).padStart(6, "0")}.${messageId}${mark}`, text);
+    set(`c360.q.${Date.now()}.${String(sequence++).padStart(6, "0")}.${messageId}${mark}`, text);
     trim();
     schedule(settings.flushMs);
   }
 
-  const visitor = () => ({ anonymousId: anonymousId(), userId: store.get("c360.user") || undefined });
+  const visitor = () => ({ anonymousId: anonymousId(), userId: get("c360.user") || undefined });
 
   // What the public calls do once they may. `at`: when and on which page they were made.
   const perform = {
     track(at, event, properties) {
-      if (typeof event !== "string" || !event) return console.warn("c360: track needs the name of an event");
+      if (!event || typeof event !== "string") return console.warn("c360: track needs the name of an event");
       enqueue({ type: "track", event, properties: properties || {}, ...visitor() }, at);
     },
     page(at, name, properties) {
@@ -151,9 +144,9 @@
     identify(at, userId, traits) {
       if (typeof userId === "object") [userId, traits] = [null, userId || traits];
       if (userId !== null) {
-        const before = store.get("c360.user");
+        const before = get("c360.user");
         if (before && before !== String(userId)) perform.reset(at); // another person on the same device
-        store.set("c360.user", userId);
+        set("c360.user", userId);
       }
       enqueue({ type: "identify", traits: traits || {}, ...visitor() }, at);
     },
@@ -165,8 +158,8 @@
 
   // ---- consent
 
-  // A withdrawal in another tab removes the entry "consent", and with it the permission of this one.
-  const isGranted = () => Boolean(settings && choice && choice.Analytics && store.get("c360.consent") !== null);
+  // A withdrawal in another tab removes the entry "c360.consent", and with it the permission of this one.
+  const isGranted = () => Boolean(settings && choice && choice.Analytics && get("c360.consent") !== null);
 
   function accept(method, args) {
     if (choice && !choice.Analytics) return;
@@ -179,21 +172,23 @@
     if (isGranted()) for (const [method, at, args] of held.splice(0)) guarded(() => perform[method](at, ...args));
   }
 
-  // The collector believes a grant only where it is stated, and of no other id: once per anonymousId and choice.
+  // The collector believes a grant only where it is stated, and of no other id.
+  const state = (id, at, mark) => enqueue({ type: "track", event: STATEMENT, properties: {}, anonymousId: id }, at, mark);
+
   function grant(at) {
     const stated = JSON.stringify([anonymousId(), choice]);
-    if (store.get("c360.consent") === stated) return;
-    store.set("c360.consent", stated);
-    enqueue({ type: "track", event: STATEMENT, properties: {}, anonymousId: anonymousId() }, at, ".yes");
+    if (get("c360.consent") === stated) return;
+    set("c360.consent", stated);
+    state(anonymousId(), at, ".yes");
   }
 
   // All is forgotten; the collector is told if it knows this visitor.
   function withdraw(at) {
     const id = knownId();
     held = [];
-    for (const key of store.keys("c360.")) if (!key.endsWith(".no")) store.remove(key);
+    for (const key of keys("c360.")) if (!key.endsWith(".no")) remove(key);
     forgetVisitor();
-    if (id) enqueue({ type: "track", event: STATEMENT, properties: {}, anonymousId: id }, at, ".no");
+    if (id) state(id, at, ".no");
   }
 
   function settle() {
@@ -206,45 +201,39 @@
   // ---- the queue, and its delivery
 
   const bytesOf = (text) => new TextEncoder().encode(text).length;
-  const queued = () => store.keys("c360.q.");
+  const queued = () => keys("c360.q.").map((key) => ({ key, text: get(key) || "", bytes: bytesOf(get(key) || "") }));
 
   // Bounded in number, bytes and age: the oldest go first, statements of consent never.
   function trim() {
-    const sizes = queued().map((key) => [key, bytesOf(store.get(key) || "")]);
-    let bytes = sizes.reduce((sum, [, size]) => sum + size, 0);
-    let count = sizes.length;
+    const all = queued();
+    let bytes = all.reduce((sum, entry) => sum + entry.bytes, 0);
     let gone = 0;
-    for (const [key, size] of sizes.filter(([name]) => !/\.(yes|no)$/.test(name))) {
-      const isOld = Date.now() - key.split(".")[2] > OLDEST_MS;
-      if (!isOld && count - gone <= settings.queueMessages && bytes <= settings.queueBytes) break;
-      store.remove(key);
-      bytes -= size;
+    for (const entry of all.filter(({ key }) => !/\.(yes|no)$/.test(key))) {
+      const isOld = Date.now() - entry.key.split(".")[2] > OLDEST_MS;
+      if (!isOld && all.length - gone <= settings.queueMessages && bytes <= settings.queueBytes) break;
+      remove(entry.key);
+      bytes -= entry.bytes;
       gone += 1;
     }
     if (gone) giveUp(gone, "the queue is full, or they are too old");
   }
 
   function nextBatch(isLeftOut) {
-    const batch = [];
     let bytes = 0;
-    for (const key of queued()) {
-      const text = isLeftOut(key) ? null : store.get(key);
-      if (text === null) continue;
-      bytes += bytesOf(text) + 1;
-      if (batch.length === BATCH_MESSAGES || bytes > BATCH_BYTES) break;
-      batch.push([key, text]);
-    }
-    return batch;
+    return queued()
+      .filter(({ key, text }) => text && !isLeftOut(key))
+      .slice(0, BATCH_MESSAGES)
+      .filter((entry) => (bytes += entry.bytes + 1) <= BATCH_BYTES);
   }
 
   function bodyOf(batch) {
     const rest = JSON.stringify({ writeKey: settings.writeKey, sentAt: new Date().toISOString() });
-    return `{"batch":[${batch.map(([, text]) => text).join()}],${rest.slice(1)}`;
+    return `{"batch":[${batch.map(({ text }) => text).join()}],${rest.slice(1)}`;
   }
 
-  // What is left of the time that the collector asked for, be it on the page before; not what a jump of the clock makes of it.
+  // What is left of the time that the collector asked for, on this page or before; nothing if the clock has jumped.
   function waiting() {
-    const left = Number(store.get("c360.wait")) - Date.now();
+    const left = Number(get("c360.wait")) - Date.now();
     return left > 0 && left <= LONGEST_WAIT_MS ? left : 0;
   }
 
@@ -253,23 +242,23 @@
   }
 
   async function flush() {
-    if (!settings || !choice || sending.size) return;
+    if (sending.size) return;
     if (waiting()) return schedule(waiting());
     const batch = nextBatch(() => false);
     if (!batch.length) return;
-    sending = new Set(batch.map(([key]) => key));
+    sending = new Set(batch.map(({ key }) => key));
     const { status, retryAfter } = await post(bodyOf(batch));
     sending = new Set();
     const isTaken = status >= 200 && status < 300;
     const isRefused = status >= 400 && status < 500 && status !== 408 && status !== 429;
     if (!isTaken && !isRefused) return retryLater(retryAfter);
     failures = 0;
-    for (const [key] of batch) {
-      store.remove(key);
-      if (isRefused && key.endsWith(".yes") && isGranted()) store.set("c360.consent", ""); // to be stated again
+    for (const { key } of batch) {
+      remove(key);
+      if (isRefused && key.endsWith(".yes") && isGranted()) set("c360.consent", ""); // to be stated again
     }
     if (isRefused) giveUp(batch.length, `the collector answered ${status}`);
-    if (queued().length) schedule(0);
+    schedule(0);
   }
 
   async function post(body) {
@@ -292,17 +281,17 @@
   function retryLater(retryAfter) {
     const backoff = Math.min(LONGEST_BACKOFF_MS, settings.retryMs * 2 ** failures++) * (0.5 + Math.random() / 2);
     const asked = /^\d+$/.test(retryAfter) ? retryAfter * 1000 : Date.parse(retryAfter) - Date.now();
-    if (asked > 0) store.set("c360.wait", Date.now() + Math.min(asked + backoff, LONGEST_WAIT_MS));
+    if (asked > 0) set("c360.wait", Math.ceil(Date.now() + Math.min(asked + backoff, LONGEST_WAIT_MS)));
     schedule(waiting() || backoff);
   }
 
   // The page goes, perhaps for good. What is handed over stays in the queue until an answer says that it was taken.
   function leave() {
-    if (!settings || !choice || waiting()) return;
+    if (!choice || waiting()) return;
     const batch = nextBatch((key) => sending.has(key) || beaconed.has(key));
     if (!batch.length) return;
     const body = new Blob([bodyOf(batch)], { type: "text/plain" });
-    if (navigator.sendBeacon(settings.endpoint + "/v1/batch", body)) batch.forEach(([key]) => beaconed.add(key));
+    if (navigator.sendBeacon(settings.endpoint + "/v1/batch", body)) batch.forEach(({ key }) => beaconed.add(key));
   }
 
   // ---- the public calls
