@@ -41,6 +41,17 @@ class Judged:
         """Rows of silver_records."""
         return self.records.where((F.size("errors") == 0) & F.col("verdict").isNull())
 
+    def tables(self) -> dict[str, DataFrame]:
+        """What each table gets, by its name."""
+        return {
+            "silver_events": self.accepted_events,
+            "silver_records": self.accepted_records,
+            "silver_identifiers": self.identifiers(),
+            "consents": self.consents(),
+            "quarantine_messages": self.quarantined(),
+            "ops_dropped_messages": self.dropped(),
+        }
+
     def identifiers(self) -> DataFrame:
         """Rows of silver_identifiers."""
         of_events = events.to_identifiers(self.accepted_events)
@@ -102,6 +113,7 @@ def _with_reasons(rejected: DataFrame) -> DataFrame:
             "replay_state": F.lit("pending"),
             "quarantined_date": F.to_date("received_at"),
         }
+        | {name: F.lit(None) for name in ("replay_rule", "replayed_at", "discard_why", "discarded_at")}
     )
 
 

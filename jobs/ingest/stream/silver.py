@@ -57,8 +57,7 @@ class SilverBatch:
             judged = self.judge(batch)
             self.write(judged, app_id=f"{QUERY}:{checkpoint}", version=batch_id, mark=f"{checkpoint}:{batch_id}")
         finally:
-            self.known.forget_batch()
-            shutil.rmtree(self.work, ignore_errors=True)
+            self.forget()
         fail_at(self.settings, Failpoint.AFTER_QUARANTINE_BEFORE_SPARK_COMMIT)
         log.info("silver batch %d: written", batch_id)
 
@@ -91,16 +90,8 @@ class SilverBatch:
 
     def write(self, judged: Judged, *, app_id: str, version: int, mark: str) -> None:
         """Appends the batch to all tables, what is accepted first; each table skips what it has seen."""
-        self._keep_identifiers(judged)
-        frames = {
-            "silver_events": judged.accepted_events,
-            "silver_records": judged.accepted_records,
-            "silver_identifiers": judged.identifiers(),
-            "consents": judged.consents(),
-            "quarantine_messages": judged.quarantined(),
-            "ops_dropped_messages": judged.dropped(),
-        }
-        marked = {name: frame.withColumn("ingest_batch", F.lit(mark)) for name, frame in frames.items()}
+        self.keep_identifiers(judged)
+        marked = {name: frame.withColumn("ingest_batch", F.lit(mark)) for name, frame in judged.tables().items()}
         list(self.threads.map(lambda name: self._append(marked[name], name, app_id, version), ACCEPTED))
         self.known.remember()
         fail_at(self.settings, Failpoint.AFTER_SILVER_BEFORE_QUARANTINE)
@@ -122,7 +113,12 @@ class SilverBatch:
             self._append(self.session.createDataFrame(table), name, *self.late_id)
         self.late = {}
 
-    def _keep_identifiers(self, judged: Judged) -> None:
+    def forget(self) -> None:
+        """Frees what the batch held in memory and on disk."""
+        self.known.forget_batch()
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def keep_identifiers(self, judged: Judged) -> None:
         """Stores token → value of every e-mail and phone that silver is about to refer to; before silver, not after."""
         columns = [
             F.struct(F.col(f"{kind}_token").alias("token"), tokenize.normalised(kind, F.col(kind)).alias("value"))
