@@ -1,4 +1,4 @@
-"""Typed headers of the YAML definitions that people write (syncs, segments); light, as DAG files import it."""
+"""Typed headers of the YAML definitions that people write (syncs, segments, pulls); light, as DAG files import it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +11,7 @@ from jobs.core.errors import PermanentError
 
 SYNC_FOLDER = Path("jobs") / "sync" / "syncs"
 SEGMENT_FOLDER = Path("dbt_project") / "definitions" / "segments"
+PULL_FOLDER = Path("jobs") / "ingest" / "pulls"
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -80,6 +81,20 @@ class SegmentHeader(Definition):
     rule: dict[str, Any] = Field(min_length=1)
 
 
+class PullHeader(Definition):
+    """One pull: from which kind of place messages are fetched into `landing/<source>/`, and when.
+
+    `options` is kept as written; `jobs.ingest.pulls.options` gives it its types. Without a schedule a pull runs by hand.
+    """
+
+    kind: Literal["s3", "rest"]
+    source: Name = Field(description="Source contract that the files are judged by")
+    schedule: str | None = Field(
+        default=None, pattern=r"^\S+( \S+){4}$", description="Cron expression (UTC) of the DAG pull_<name>"
+    )
+    options: dict[str, Any] = Field(min_length=1)
+
+
 Defined = TypeVar("Defined", bound=Definition)
 
 
@@ -91,6 +106,11 @@ def load_syncs(project_root: Path) -> dict[str, SyncHeader]:
 def load_segments(project_root: Path) -> dict[str, SegmentHeader]:
     """All segments by name, sorted. Raises DefinitionError."""
     return _load_folder(project_root / SEGMENT_FOLDER, SegmentHeader)
+
+
+def load_pulls(project_root: Path) -> dict[str, PullHeader]:
+    """All pulls by name, sorted. Raises DefinitionError."""
+    return _load_folder(project_root / PULL_FOLDER, PullHeader)
 
 
 def _load_folder(folder: Path, shape: type[Defined]) -> dict[str, Defined]:

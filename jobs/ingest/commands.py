@@ -4,6 +4,7 @@ import click
 
 from jobs.core.command import HintingGroup, pass_context
 from jobs.core.context import Context
+from jobs.ingest.pulls.commands import pull
 
 
 @click.group(cls=HintingGroup)
@@ -13,8 +14,12 @@ def group() -> None:
     \b
     Examples:
       c360 ingest run           load everything new in C360_HOME/landing
+      c360 ingest pull list     what can be fetched from elsewhere into landing
       c360 ops balance          what became of every message
     """
+
+
+group.add_command(pull)
 
 
 @group.command()

@@ -14,11 +14,12 @@ from typing import Any, Literal
 from requests import PreparedRequest
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from jobs.core.errors import PermanentError
+from jobs.core.errors import AuthError, PermanentError
 from jobs.core.hashing import hash_parts
 from jobs.transport.http import Outbound
 
 Method = Literal["GET", "POST"]
+Auth = AuthBase
 PAGINATORS = {
     "single_page": "SinglePagePaginator",
     "json_link": "JSONLinkPaginator",
@@ -34,6 +35,8 @@ class HeaderAuth(AuthBase):
     """A secret in a header."""
 
     def __init__(self, name: str, value: str) -> None:
+        if not value.isascii():
+            raise AuthError("the secret holds letters that no header can carry; expected ASCII")
         self._name, self._value = name, value
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
