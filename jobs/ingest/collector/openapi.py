@@ -57,6 +57,12 @@ ACCEPTED: dict[str, Any] = {
         },
     },
 }
+WEBHOOK: dict[str, Any] = {
+    "summary": "Events of an e-mail vendor, signed as the vendor does; see `c360 collector webhooks --help`.",
+    "security": [],
+    "parameters": [{"name": name, "in": "path", "required": True, "schema": TEXT} for name in ("vendor", "source")],
+    "responses": {"200": {"description": "On disk."}, "401": {"description": "Not signed, or too long ago."}},
+}
 
 
 def document(settings: Settings) -> dict[str, Any]:
@@ -64,6 +70,7 @@ def document(settings: Settings) -> dict[str, Any]:
     paths: dict[str, Any] = {f"/v1/{name}": {"post": _post(text, "Message")} for name, text in TYPES.items()}
     paths["/v1/batch"] = {"post": _post("Several messages at once.", "Batch")}
     paths["/v1/import"] = {"post": _post("Several messages from the past. Server keys only.", "Batch")}
+    paths["/v1/webhooks/{vendor}/{source}"] = {"post": WEBHOOK}
     for path, text in (
         ("/health", "Whether messages can be taken: 200 or 503."),
         ("/metrics", "Counts per source, endpoint and code, for Prometheus."),
@@ -94,7 +101,7 @@ def _description(settings: Settings) -> str:
 
 
 def _error_schema() -> dict[str, Any]:
-    codes = {code.value: text for code, text in MESSAGES.items()}
+    codes = {str(code): text for code, text in MESSAGES.items()}
     return {
         "type": "object",
         "description": " · ".join(f"{code}: {text}" for code, text in codes.items()),
@@ -124,7 +131,7 @@ def page(found: dict[str, Any]) -> str:
         for method, operation in methods.items()
     )
     codes = "".join(
-        f"<tr><td><code>{escape(code.value)}</code></td><td>{STATUS.get(code, 400)}</td><td>{escape(text)}</td></tr>"
+        f"<tr><td><code>{escape(code)}</code></td><td>{STATUS.get(code, 400)}</td><td>{escape(text)}</td></tr>"
         for code, text in MESSAGES.items()
     )
     fields = "".join(

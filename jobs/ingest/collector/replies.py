@@ -1,6 +1,7 @@
 """What the door answers: 200 with counts, or an error body of code, receipt id and a sentence. Nothing sent is repeated."""
 
 import math
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -52,7 +53,7 @@ STATUS: dict[str, int] = {
     Code.INTERNAL: 500,
     Code.UNAVAILABLE: 503,
 }
-MESSAGES: dict[Code | Reason, str] = {
+MESSAGES: dict[str, str] = {
     Code.BAD_REQUEST: "the request is not valid HTTP/1.1",
     Code.INVALID_WRITE_KEY: "no valid write key; send it as the user of Basic authentication, or as writeKey in the body",
     Code.KEY_IN_QUERY: "a write key does not belong in the URL, where logs keep it; send it in the header or the body",
@@ -114,7 +115,7 @@ def accepted(receipt_id: str, count: int, refused: list[tuple[int, str]]) -> Rep
 
 def rejected(receipt_id: str, reason: Reason) -> Reply:
     """400: the body as a whole is in quarantine (or was empty) for this reason."""
-    return _error(400, reason, receipt_id, [])
+    return problem(400, reason, receipt_id)
 
 
 def refused(receipt_id: str, error: RefusedError) -> Reply:
@@ -128,11 +129,12 @@ def refused(receipt_id: str, error: RefusedError) -> Reply:
         headers.append((b"allow", b"POST, OPTIONS"))
     if error.close:
         headers.append(CLOSE)
-    return _error(STATUS[error.code], error.code, receipt_id, headers)
+    return problem(STATUS[error.code], error.code, receipt_id, headers)
 
 
-def _error(status: int, code: Code | Reason, receipt_id: str, headers: list[Header]) -> Reply:
+def problem(status: int, code: str, receipt_id: str, headers: Sequence[Header] = ()) -> Reply:
+    """An error body: the code, the receipt id to ask about it, and a sentence."""
     body = msgspec.json.encode(
-        {"code": code.value, "receipt_id": receipt_id, "message": MESSAGES.get(code, "see the code")}
+        {"code": str(code), "receipt_id": receipt_id, "message": MESSAGES.get(code, "see the code")}
     )
-    return Reply(status, code.value, [JSON_TYPE, (b"content-length", str(len(body)).encode()), *headers], body)
+    return Reply(status, str(code), [JSON_TYPE, (b"content-length", str(len(body)).encode()), *headers], body)
