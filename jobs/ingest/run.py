@@ -10,6 +10,7 @@ from jobs.core.errors import ExitCode, PermanentError, RetryableError
 from jobs.core.settings import Settings
 from jobs.ingest.balance import in_flight, record_balance
 from jobs.ingest.landing.seal import seal_new_files
+from jobs.ingest.quarantine.journal import finish_interrupted
 from jobs.lake.delta import ensure_all, read, row_count
 from jobs.lake.runs import stage
 from jobs.privacy.keys import load_keys
@@ -37,6 +38,7 @@ def run_ingest(context: Context, *, retry_refused: bool = False) -> ExitCode:
     settings = context.settings
     with ingest_lock(settings):
         ensure_all(settings)
+        finish_interrupted(settings)
         with stage(context, "ingest.seal") as seal:
             landed = seal_new_files(context, retry_refused=retry_refused)
             seal.rows_in = seal.rows_out = landed.messages

@@ -17,6 +17,7 @@ from jobs.core.errors import ExitCode, PermanentError
 from jobs.ingest.balance import record_balance
 from jobs.ingest.landing.manifest import Manifest
 from jobs.ingest.landing.seal import seal_new_files
+from jobs.ingest.quarantine.journal import finish_interrupted
 from jobs.ingest.run import ingest_lock
 from jobs.ingest.stream.bronze import start_bronze
 from jobs.ingest.stream.silver import start_silver
@@ -46,6 +47,7 @@ class Service:
         key, _ = load_keys(settings)
         with ingest_lock(settings), stage(self.context, "ingest.service") as record:
             ensure_all(settings)
+            finish_interrupted(settings)
             session = open_session(settings, "c360-ingest")
             try:
                 queries = [

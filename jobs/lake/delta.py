@@ -85,6 +85,26 @@ def replace(settings: Settings, name: str, table: pa.Table, *, predicate: str | 
     write_deltalake(target, data, mode="overwrite", predicate=predicate)
 
 
+def update(settings: Settings, name: str, changes: pa.Table, *, key: str) -> int:
+    """Sets the columns of `changes` in the rows that share its `key`, in one commit; returns how many rows it changed.
+
+    Safe to repeat. Raises RetryableError when another writer won.
+    """
+    columns = {column: f"new.{column}" for column in changes.column_names if column != key}
+    merge = ensure_table(settings, name).merge(
+        changes, predicate=f"old.{key} = new.{key}", source_alias="new", target_alias="old"
+    )
+    try:
+        return int(merge.when_matched_update(columns).execute()["num_target_rows_updated"])
+    except CommitFailedError as error:
+        raise RetryableError(f"{name}: another writer committed first; run the command again") from error
+
+
+def last_transaction(settings: Settings, name: str, app_id: str) -> int:
+    """The newest version that `append` has written under `app_id`; 0 before the first."""
+    return int(ensure_table(settings, name).transaction_version(app_id) or 0)
+
+
 def row_count(settings: Settings, name: str) -> int:
     """Rows of the table as the Delta log counts them; reads no data file."""
     dataset = ensure_table(settings, name).to_pyarrow_dataset()

@@ -1,12 +1,9 @@
 """The vault: token → raw value, AES-GCM encrypted with a key outside the lake. Every read is audited first."""
 
-import json
-import os
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -14,6 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from jobs.core.context import Context
 from jobs.core.errors import PermanentError
 from jobs.core.settings import Settings
+from jobs.privacy.audit import audit, closed_folder
 from jobs.privacy.keys import load_keys
 
 NONCE_BYTES = 12
@@ -22,16 +20,9 @@ _CREATE = (
 )
 
 
-def _folder(settings: Settings) -> Path:
-    folder = settings.home / "vault"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    return folder
-
-
 @contextmanager
 def _open(settings: Settings) -> Iterator[sqlite3.Connection]:
-    path = _folder(settings) / "identifiers.db"
+    path = closed_folder(settings) / "identifiers.db"
     fresh = not path.exists()
     connection = sqlite3.connect(path)
     if fresh:
@@ -65,7 +56,7 @@ def reveal(context: Context, tokens: Iterable[str], *, purpose: str) -> dict[str
     """
     wanted = list(dict.fromkeys(tokens))
     _, key = load_keys(context.settings)
-    _audit(context, purpose, len(wanted))
+    audit(context, purpose, tokens=len(wanted))
     cipher = AESGCM(key)
     found: dict[str, str] = {}
     with _open(context.settings) as connection:
@@ -80,13 +71,3 @@ def reveal(context: Context, tokens: Iterable[str], *, purpose: str) -> dict[str
                     "a vault entry does not fit its token or key; restore vault and keys together"
                 ) from error
     return found
-
-
-def _audit(context: Context, purpose: str, count: int) -> None:
-    entry = {"at": context.clock.now().isoformat(), "run_id": context.run_id, "purpose": purpose, "tokens": count}
-    path = _folder(context.settings) / "audit.jsonl"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(descriptor, "a", encoding="utf-8") as file:
-        file.write(json.dumps(entry, sort_keys=True) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
