@@ -195,6 +195,7 @@
     if (!settings || !choice) return;
     (choice.Analytics ? grant : withdraw)(moment());
     release();
+    trim();
     schedule(0);
   }
 
