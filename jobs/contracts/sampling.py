@@ -53,6 +53,10 @@ def read_sample(settings: Settings, path: Path) -> Sample:
         if start.startswith(mark):
             raise PermanentError(f"{path.name} looks like {what}; expected CSV, Parquet, or one JSON object per line")
     text, encoding, notes = _decoded(head)
+    if "\x00" in text:
+        raise PermanentError(
+            f"{path.name} holds NUL bytes: binary content, or UTF-16 without its mark; expected text or Parquet"
+        )
     if not text.strip():
         raise PermanentError(f"{path.name} is empty; a sample needs some rows")
     is_cut = len(head) == HEAD_BYTES
@@ -179,16 +183,14 @@ def _first(rows: Iterable[list[str]], count: int) -> list[list[str]]:
 
 
 def _dialect(settings: Settings, text: str) -> tuple[str, str]:
-    """(delimiter, quote) as DuckDB's sniffer sees them; the copy it reads is UTF-8 and gone at once."""
-    from jobs.lake.duck import connect
+    """(delimiter, quote); the copy that is sniffed is UTF-8 and gone at once. A comma where nothing can be told."""
+    from jobs.lake.duck import csv_dialect
 
     settings.home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.home) as folder, connect(settings) as connection:
+    with tempfile.TemporaryDirectory(dir=settings.home) as folder:
         copy = Path(folder) / "sample.csv"
         copy.write_text(text, encoding="utf-8", newline="")
-        query = "select Delimiter, Quote from sniff_csv(?, all_varchar = true, ignore_errors = true)"
-        row = connection.execute(query, [str(copy)]).fetchone()
-    return (str(row[0]), str(row[1])) if row else (",", '"')
+        return csv_dialect(settings, copy) or (",", '"')
 
 
 def _check_header(name: str, header: list[str], rows: list[list[str]]) -> None:

@@ -37,3 +37,14 @@ def lake_connection(settings: Settings, tables: tuple[str, ...] = ()) -> duckdb.
         if (path / "_delta_log").exists():
             connection.execute(f"create view {name} as select * from delta_scan('{path}')")
     return connection
+
+
+def csv_dialect(settings: Settings, path: Path) -> tuple[str, str] | None:
+    """(delimiter, quote) of a UTF-8 CSV file as DuckDB's sniffer sees it; None when it cannot tell."""
+    query = "select Delimiter, Quote from sniff_csv(?, all_varchar = true, ignore_errors = true)"
+    with connect(settings) as connection:
+        try:
+            row = connection.execute(query, [str(path)]).fetchone()
+        except duckdb.Error:
+            return None
+    return (str(row[0]), str(row[1])) if row else None

@@ -196,6 +196,8 @@ def test_one_event_of_the_sample(new: Any) -> None:
         (b"PAR1 and no footer", (), PermanentError, "Parquet"),
         (gzip.compress(PEOPLE.encode())[:-30], (), PermanentError, "truncated"),
         ('{"torn', (), PermanentError, "no line holds"),
+        ("a,b\n1,2\n".encode("utf-16-le"), (), PermanentError, "NUL bytes"),
+        ("\n\n \n", (), PermanentError, "empty"),
         ("a,b\n1,2\n1,3\n,2\n", (), UsageError, "say --key"),
         ("a,b\n1,2\n", ("--key", "c"), UsageError, "names no column"),
         ("a,b\n1,2\n,3\n", ("--key", "a"), UsageError, "is empty in some row"),

@@ -228,7 +228,7 @@ def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_retail_sample_holds_what_its_contracts_declare_and_nothing_else(landing: Path) -> None:
     seen: set[str] = set()
-    for path in sorted(file for file in landing.rglob("*.*") if file.is_file()):
+    for path in (path for source in landing.iterdir() for path in sorted(source.glob("*.*"))[:3]):
         source = contracts.sources()[path.parent.name]
         fields = dict(source.columns)
         for event in (contracts.events()[name] for name in source.events):
