@@ -281,6 +281,7 @@ WHOLE = [
     ("/v1/batch", b'{"batch":[{"a":1}], {"b":2}}', "malformed_json"),
     ("/v1/batch", b'{"batch":[{"a":1}],"batch":[{"b":1}]}', "duplicate_key"),
     ("/v1/batch", b'{"batch":[{"a":1}],"context":{"consent":{"x":1,"x":2}}}', "duplicate_key"),
+    ("/v1/batch", b'{"batch":[{"a":1}],"context":{"page":tru}}', "malformed_json"),
     ("/v1/batch", b'{"batch":[{"a":1}],"b\\u0061tch":[{"b":1}]}', "duplicate_key"),
 ]
 

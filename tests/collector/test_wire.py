@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
-from doorkit import Door, Speaker, event, hear
+from doorkit import Door, Speaker, event, hear, wait_until
 
 from jobs.ingest.collector.app import SNIPPET
 
@@ -219,6 +219,17 @@ def test_a_huge_length_is_refused_unread(door: Door) -> None:
     heard = door.speak(head(door, f"Content-Length: {10 << 30}"), wait=2)
     assert b" 413 " in heard
     assert b"connection: close" in heard.lower()
+
+
+def test_slow_bodies_do_not_fill_the_memory(open_door: Any) -> None:
+    door = open_door(collector_queue_bytes=1 << 20, collector_read_seconds=3.0)
+    with ExitStack() as stack:
+        for _ in range(4):  # 400,000 bytes each, and never an end
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", door.port)))
+            slow.sendall(head(door, "Content-Length: 500000") + b" " * 400_000)
+        wait_until(lambda: b'code="unavailable"' in door.request("GET", "/metrics").raw, seconds=2.5)
+        assert door.post("/v1/track", event()).status == 200  # what arrives whole needs no room
+    wait_until(lambda: door.speak(head(door, "Content-Length: 500000") + b" " * 499_999 + b"1", wait=1) != b"")
 
 
 def test_rates_per_key_and_per_address(open_door: Any) -> None:

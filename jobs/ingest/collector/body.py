@@ -13,6 +13,7 @@ GZIP_WINDOW = 31
 # The rest of a body that is refused is read and dropped until the deadline, so that its sender gets to read the answer;
 # not so one of more than this many times the limit.
 SWALLOWED = 16
+ROOM_RETRY_SECONDS = 5.0
 
 
 class ClientGoneError(Exception):
@@ -27,31 +28,42 @@ class NotGzipError(ValueError):
         self.reason = reason
 
 
-async def read_body(receive: Receive, declared: bytes | None, limit: int) -> bytes:
+class Room:
+    """Bytes of bodies that are still arriving, of all requests together: slow senders may not fill the memory."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+
+    def take(self, size: int) -> None:
+        """Raises RefusedError(unavailable) when there is no room for as many more."""
+        if size > self._left:
+            raise RefusedError(Code.UNAVAILABLE, retry_after=ROOM_RETRY_SECONDS)
+        self._left -= size
+
+    def give_back(self, size: int) -> None:
+        """After a body has come or is given up."""
+        self._left += size
+
+
+async def read_body(receive: Receive, declared: bytes | None, limit: int, room: Room) -> bytes:
     """The bytes of the wire. Raises RefusedError(body_limit), at once when the length is declared, else when passed."""
     if declared is not None and int(declared) > limit:
         raise RefusedError(Code.BODY_LIMIT, close=int(declared) > limit * SWALLOWED)
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGoneError
-    body: bytes = message["body"]
-    if not message["more_body"]:
-        _check(len(body), limit)
-        return body
-    chunks, size = [body], len(body)
-    while message["more_body"]:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError
-        chunks.append(message["body"])
-        size += len(message["body"])
-        _check(size, limit)
-    return b"".join(chunks)
-
-
-def _check(size: int, limit: int) -> None:
-    if size > limit:
-        raise RefusedError(Code.BODY_LIMIT)
+    body = bytearray()
+    try:
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            piece: bytes = message["body"]
+            if len(body) + len(piece) > limit:
+                raise RefusedError(Code.BODY_LIMIT)
+            if not message["more_body"]:
+                return bytes(body + piece) if body else piece
+            room.take(len(piece))
+            body += piece
+    finally:
+        room.give_back(len(body))
 
 
 def plain_body(body: bytes, encodings: list[bytes], settings: Settings) -> bytes:

@@ -1,8 +1,6 @@
 """The hot path: one POST in, its messages durable, one answer out. A bare ASGI application."""
 
-import logging
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +9,7 @@ from jobs.core.context import Context
 from jobs.core.failpoints import Failpoint, fail_at
 from jobs.ingest.collector import replies
 from jobs.ingest.collector.access import Access, Heads, refuse_key_in_query
-from jobs.ingest.collector.body import ClientGoneError, NotGzipError, Receive, plain_body, read_body
+from jobs.ingest.collector.body import ClientGoneError, NotGzipError, Receive, Room, plain_body, read_body
 from jobs.ingest.collector.keys import WriteKey
 from jobs.ingest.collector.limits import RateLimit
 from jobs.ingest.collector.metrics import Metrics
@@ -24,7 +22,6 @@ from jobs.ingest.collector.split import Limits, Split, split_batch, split_single
 from jobs.ingest.landing.log import Received
 from jobs.ingest.reasons import Reason
 
-log = logging.getLogger(__name__)
 Scope = MutableMapping[str, Any]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Any, Any], Awaitable[None]]
@@ -58,6 +55,7 @@ class Door:
         )
         self._per_key = RateLimit(self._settings.collector_key_rate)
         self._per_ip = RateLimit(self._settings.collector_ip_rate)
+        self._room = Room(self._settings.collector_queue_bytes)
 
     @property
     def key_count(self) -> int:
@@ -79,10 +77,8 @@ class Door:
         except ClientGoneError:
             self.metrics.count_request(request.source, endpoint, 499, "client_gone")
             return
-        except Exception as error:  # nothing is acknowledged; values stay out of the log
-            where = "".join(traceback.format_tb(error.__traceback__)[-3:])
-            log.error("receipt %s: %s\n%s", request.receipt_id, type(error).__name__, where)
-            reply = replies.refused(request.receipt_id, RefusedError(Code.INTERNAL))
+        except Exception as error:
+            reply = replies.unforeseen(request.receipt_id, error)
         self.metrics.count_request(request.source, endpoint, reply.status, reply.code)
         headers = reply.headers if heads.origin is None else [*reply.headers, *self._access.cors(heads)]
         if heads.expects_continue and reply.status >= 400:
@@ -100,7 +96,7 @@ class Door:
         self._limit(self._per_ip, client)
         refuse_key_in_query(scope["query_string"])
         key = self._access.by_header(heads)
-        body = await read_body(receive, heads.content_length, self._settings.collector_body_bytes)
+        body = await read_body(receive, heads.content_length, self._settings.collector_body_bytes, self._room)
         started = time.perf_counter()
         found = self._split(request, body)
         key = key or self._access.by_text(found.write_key, heads)

@@ -15,7 +15,7 @@ from jobs.core.context import Context
 from jobs.core.errors import PermanentError
 from jobs.core.failpoints import Failpoint, fail_at
 from jobs.ingest.collector import replies
-from jobs.ingest.collector.body import ClientGoneError, read_body
+from jobs.ingest.collector.body import ClientGoneError, Room, read_body
 from jobs.ingest.collector.limits import RateLimit
 from jobs.ingest.collector.metrics import Metrics
 from jobs.ingest.collector.receipt import new_receipt_id, reduced_user_agent, truncated_ip
@@ -58,6 +58,7 @@ class Hooks:
         self._sink = sink
         self._counted = counted
         self._per_ip = RateLimit(context.settings.collector_ip_rate)
+        self._room = Room(context.settings.collector_queue_bytes)
         self._limits = Limits(
             depth=self._settings.collector_depth,
             message_bytes=self._settings.collector_message_bytes,
@@ -73,6 +74,8 @@ class Hooks:
             reply = replies.refused(receipt_id, error)
         except ClientGoneError:
             reply = replies.problem(499, "client_gone", receipt_id)
+        except Exception as error:
+            reply = replies.unforeseen(receipt_id, error)
         self._counted.count_request("", ENDPOINT, reply.status, reply.code)
         return Response(reply.body, reply.status, {name.decode(): value.decode() for name, value in reply.headers})
 
@@ -102,7 +105,7 @@ class Hooks:
         declared = request.headers.get("content-length")
         # Vendors send more at once than a page, and plain: the limit is that of an inflated body.
         limit = self._settings.collector_inflated_bytes
-        body = await read_body(request.receive, declared.encode() if declared else None, limit)
+        body = await read_body(request.receive, declared.encode() if declared else None, limit, self._room)
         noted = {"ip": truncated_ip(client), "user_agent": reduced_user_agent(request.headers.get("user-agent", ""))}
         return WebhookRequest(
             method=request.method,

@@ -1,6 +1,8 @@
 """What the door answers: 200 with counts, or an error body of code, receipt id and a sentence. Nothing sent is repeated."""
 
+import logging
 import math
+import traceback
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -8,9 +10,11 @@ import msgspec
 
 from jobs.ingest.reasons import Reason
 
+log = logging.getLogger(__name__)
 Header = tuple[bytes, bytes]
 JSON_TYPE: Header = (b"content-type", b"application/json")
 CLOSE: Header = (b"connection", b"close")
+FRAMES = 3
 SHOWN = 100  # refused messages named in one answer
 
 
@@ -130,6 +134,13 @@ def refused(receipt_id: str, error: RefusedError) -> Reply:
     if error.close:
         headers.append(CLOSE)
     return problem(STATUS[error.code], error.code, receipt_id, headers)
+
+
+def unforeseen(receipt_id: str, error: Exception) -> Reply:
+    """500 for an error of ours: nothing was acknowledged. The log gets the places in the code, for values may be personal."""
+    where = "".join(traceback.format_tb(error.__traceback__)[-FRAMES:])
+    log.error("receipt %s: %s\n%s", receipt_id, type(error).__name__, where)
+    return refused(receipt_id, RefusedError(Code.INTERNAL))
 
 
 def problem(status: int, code: str, receipt_id: str, headers: Sequence[Header] = ()) -> Reply:

@@ -117,7 +117,7 @@ def split_batch(body: bytes, limits: Limits) -> Split:
     if len(found.batch) > limits.batch_messages:
         raise TooManyElementsError
     around = _around(body, found.batch)
-    if not around or _names_twice(around):
+    if not around or _fault(around):
         return _split_broken_batch(body, limits)
     return _split_envelope(found.batch, found, limits)
 
@@ -135,8 +135,11 @@ def _split_broken_batch(body: bytes, limits: Limits) -> Split:
         integrations=Raw(get(b"integrations", b"")),
         sentAt=Raw(get(b"sentAt", b"")),
     )
-    if _names_twice(envelope.context):
-        return unsplittable(body, Reason.DUPLICATE_KEY)
+    fault = _fault(envelope.context)
+    if fault:
+        whole = unsplittable(body, fault)
+        whole.write_key = text_of(envelope.writeKey)
+        return whole
     return _split_envelope(found.elements, envelope, limits)
 
 
@@ -168,18 +171,20 @@ def _around(body: bytes, messages: list[Raw]) -> bytes:
     return body[: opening.end()] + body[at:]
 
 
-def _names_twice(text: bytes | Raw) -> bool:
-    """Whether an object in the text has two members of one name, of which a parser would silently keep the last."""
-    found: list[bool] = []
+def _fault(text: bytes | Raw) -> Reason | None:
+    """What is wrong with the text around the messages: two members of one name (a parser would keep the last), or no JSON."""
+    doubled: list[bool] = []
 
     def note(pairs: list[tuple[str, object]]) -> None:
-        found.append(len({name for name, _ in pairs}) < len(pairs))
+        doubled.append(len({name for name, _ in pairs}) < len(pairs))
 
+    if not text:
+        return None
     try:
-        json.loads(bytes(text), object_pairs_hook=note)
+        json.loads(bytes(text), object_pairs_hook=note, parse_int=str)
     except (ValueError, RecursionError):
-        return bool(text)  # what cannot be read is not known to be plain
-    return any(found)
+        return Reason.MALFORMED_JSON
+    return Reason.DUPLICATE_KEY if any(doubled) else None
 
 
 def _split_envelope(messages: list[Raw] | list[bytes], envelope: Envelope, limits: Limits) -> Split:
