@@ -20,8 +20,15 @@ AREAS = {
     "sample": ("jobs.sample.commands:group", "Make the default input: real retail data plus a simulated layer."),
     "ingest": ("jobs.ingest.commands:group", "Landing files to bronze, silver and quarantine (Spark streams)."),
     "collector": ("jobs.ingest.collector.commands:group", "HTTP door for events (Segment API): serve, write keys."),
+    "quarantine": (
+        "jobs.ingest.quarantine.commands:group",
+        "What was set aside: list, show, patch rules, replay, discard.",
+    ),
     "contracts": ("jobs.contracts.commands:group", "What producers promise: show, export as JSON Schema, compare."),
-    "sources": ("jobs.contracts.source_commands:group", "Where messages come from; a first contract from a sample file."),
+    "sources": (
+        "jobs.contracts.source_commands:group",
+        "Where messages come from; a first contract from a sample file.",
+    ),
     "quality": ("jobs.quality.commands:group", "Gates: check tables against their contracts, block on failure."),
     "identity": ("jobs.identity.commands:group", "Resolve identifiers to profiles, explain a profile."),
     "segments": ("jobs.segments.commands:group", "Compile segment definitions to dbt models."),

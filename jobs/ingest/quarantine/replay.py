@@ -51,6 +51,27 @@ class Report:
         """Messages with this outcome."""
         return sum(number for (_, found), number in self.outcomes.items() if found == outcome)
 
+    @property
+    def still_failing(self) -> int:
+        """Messages that stay pending although they were judged again."""
+        return self.count(FAILING)
+
+    def lines(self) -> Iterator[str]:
+        """For people: a table of reasons and outcomes, then why what fails does."""
+        if not self.matched:
+            yield f"{self.label}: no pending message is meant"
+            return
+        untouched = (
+            f", {self.untouched:,} of them left alone: the rule finds nothing to change" if self.untouched else ""
+        )
+        yield f"{self.label}: {self.matched:,} messages{untouched}"
+        if self.outcomes:
+            yield f"{'set aside for':<48}" + "".join(f"{outcome:>15}" for outcome in OUTCOMES)
+        for reasons in sorted({reasons for reasons, _ in self.outcomes}):
+            yield f"{reasons:<48}" + "".join(f"{self.outcomes[reasons, outcome]:>15,}" for outcome in OUTCOMES)
+        for detail, number in self.why.most_common():
+            yield f"  still wrong: {detail:<48} {number:>9,}"
+
 
 @dataclass(frozen=True)
 class Replay:
