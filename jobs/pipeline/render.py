@@ -61,8 +61,10 @@ def render_balance(balance: list[Row]) -> list[str]:
     columns = ("received", "accepted", "duplicate", "quarantined", "suppressed", "in_flight")
     lines = [_title("balance"), f"{'source':<20}" + "".join(f"{name:>12}" for name in columns)]
     for row in balance:
-        mark = "" if row["is_balanced"] else "  OFF"
-        lines.append(f"{row['source']:<20}" + "".join(f"{number(row[name]):>12}" for name in columns) + mark)
+        doubled = f" ({number(row['doubled'])} doubled)" if row["doubled"] else ""
+        mark = "" if row["is_balanced"] else f"  OFF{doubled}"
+        hour = f"  {row['received_hour']:%Y-%m-%d %H}h" if "received_hour" in row else ""
+        lines.append(f"{row['source']:<20}" + "".join(f"{number(row[name]):>12}" for name in columns) + hour + mark)
     lines.append(f"{'all':<20}" + "".join(f"{number(sum(r[name] for r in balance)):>12}" for name in columns))
     wrong = [str(r["source"]) for r in balance if not r["is_balanced"]]
     lines.append(f"the balance is OFF for {', '.join(wrong)}" if wrong else "every message is accounted for")

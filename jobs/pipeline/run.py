@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from jobs.core.definitions import load_syncs
+from jobs.core.definitions import load_pulls, load_syncs
 from jobs.core.errors import ExitCode, PermanentError
 from jobs.core.exits import TaskExit, record_exit, recorded_exits
 from jobs.core.settings import Settings, bin_path, find_java
@@ -160,8 +160,10 @@ def _exit_of(codes: list[int]) -> ExitCode:
 
 
 def dag_order(settings: Settings) -> list[str]:
-    """The DAGs in the order of their assets, syncs last."""
-    return ["ingest_events", "build_profiles", "train_models", "score_profiles", *load_syncs(settings.project_root)]
+    """The DAGs in the order of their assets: scheduled pulls first, syncs last."""
+    pulls = [f"pull_{pull.name}" for pull in load_pulls(settings.project_root).values() if pull.schedule]
+    syncs = load_syncs(settings.project_root)
+    return [*pulls, "ingest_events", "build_profiles", "train_models", "score_profiles", *syncs]
 
 
 def require_supported_java() -> int:

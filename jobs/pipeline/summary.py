@@ -122,10 +122,11 @@ def latest_balance(settings: Settings) -> list[Row]:
 
 
 def refused_files(settings: Settings) -> list[Row]:
-    """Landing files that were refused, with the reason, oldest first."""
+    """Landing files that are refused or held as things stand, with the reason, oldest first."""
     from jobs.lake.oplog import in_commit_order
 
-    return [row for row in in_commit_order(settings, "ops_landing_manifest") if row["status"] == "rejected"]
+    last = last_of(in_commit_order(settings, "ops_landing_manifest"), lambda row: (row["source"], row["file_name"]))
+    return [row for row in last if row["status"] in ("rejected", "held")]
 
 
 def _from_lake(settings: Settings, summary: Summary) -> None:

@@ -15,6 +15,7 @@ from typing import BinaryIO, NamedTuple, cast
 from expectations.contracts import SourceContract
 from jobs.ingest.landing.log import Torn, read_segment
 from jobs.ingest.landing.preflight import UTF8_MARK, RefusedFileError, decoding, open_plain, truncated_gzip
+from jobs.ingest.landing.text_check import text_error
 from jobs.ingest.reasons import Reason
 
 LINE_LIMIT = 1_048_576
@@ -88,7 +89,7 @@ def _line(number: int, line: bytes, contract: SourceContract) -> Message:
         return Message(number, as_text(line), Reason.INVALID_ENCODING)
     if "\x00" in text:
         return Message(number, as_text(line), Reason.INVALID_ENCODING)
-    return Message(number, text)
+    return Message(number, text, text_error(text))
 
 
 def _long_line(number: int, head: bytes, file: BinaryIO) -> Message:
@@ -153,7 +154,8 @@ def _read_parquet(path: Path) -> Iterator[Message]:
         for batch in pq.ParquetFile(path).iter_batches(PARQUET_BATCH):
             for row in batch.to_pylist():
                 number += 1
-                yield Message(number, json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=_plain))
+                text = json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=_plain)
+                yield Message(number, text, text_error(text))
     except (OSError, pa.ArrowException) as error:
         raise RefusedFileError(Reason.TRUNCATED, f"Parquet damaged after row {number}; send it again") from error
 

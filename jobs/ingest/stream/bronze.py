@@ -26,6 +26,7 @@ def to_bronze(sealed: DataFrame) -> DataFrame:
             "message_id": F.sha2(F.concat_ws("\x1f", "source", origin), 256),
             "receive_position": F.col("file_number") * F.lit(LINES_PER_FILE) + F.col("line_number"),
             "landed_date": F.to_date("received_at"),
+            "is_checked": F.lit(True),
         }
     )
 

@@ -15,7 +15,7 @@ def judge_events(
 ) -> DataFrame:
     """Bronze rows of event sources → the same rows, parsed, judged, with tokens and the silver `properties` text."""
     trusted = tuple(s.name for s in sources.values() if s.trust_received_at) or ("",)
-    checked = bronze.withColumn("text_error", text_error(F.col("payload"), F.col("payload_error")))
+    checked = bronze.withColumn("text_error", text_error(F.col("payload"), F.col("payload_error"), F.col("is_checked")))
     parsed = envelope.with_envelope(checked.withColumn("message", F.col("payload")), trusted)
     judged = validate.with_errors(validate.with_properties(parsed, events), sources, events)
     user = F.col("m_userId")

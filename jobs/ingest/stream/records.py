@@ -46,7 +46,8 @@ def _time(source: SourceContract) -> Column:
 
 def judge_records(bronze: DataFrame, sources: list[SourceContract], key: bytes) -> DataFrame:
     """Bronze rows of record sources → the same rows with key, version id, tokens, properties text and `errors`."""
-    parsed = bronze.withColumn("cells", F.from_json("payload", "map<string,string>"))
+    checked = bronze.withColumn("text_error", text_error(F.col("payload"), F.col("payload_error"), F.col("is_checked")))
+    parsed = checked.withColumn("cells", F.from_json("payload", "map<string,string>"))
     raw = {kind: _by_source([s for s in sources if kind in s.identifiers], _raw(kind), "string") for kind in TOKENISED}
     keyed = parsed.withColumns(
         {
@@ -111,7 +112,7 @@ def _canonical(source: SourceContract, name: str, field: FieldContract) -> Colum
 
 def _errors(source: SourceContract) -> Column:
     """All errors of a row as one text."""
-    text = F.col("payload_error") if source.format == "csv" else text_error(F.col("payload"), F.col("payload_error"))
+    text = F.col("text_error")
     rules = [rule for name, field in source.columns.items() for rule in _field_rules(source, name, field)]
     missing_key = [
         error(_cell(name).isNull(), Reason.MISSING_PROPERTY, name)

@@ -3,6 +3,8 @@
 HMAC-SHA-256 is sha256((key ^ opad) ‖ sha256((key ^ ipad) ‖ message)) (RFC 2104); the two padded key blocks are literals.
 """
 
+from collections.abc import Sequence
+
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
@@ -32,9 +34,10 @@ def _hmac(text: Column, key: bytes) -> Column:
     return F.sha2(F.concat(_padded(key, 0x5C), inner), 256)
 
 
-def fingerprint(columns: list[str], key: bytes) -> Column:
+def fingerprint(columns: Sequence[str | Column], key: bytes) -> Column:
     """A keyed hash of what a message says, 32 hex digits: equal for equal contents, and no dictionary can be tried on it."""
-    marked = [F.coalesce(F.col(name), F.lit("\x00")) for name in columns]
+    found = [F.col(column) if isinstance(column, str) else column for column in columns]
+    marked = [F.coalesce(column, F.lit("\x00")) for column in found]
     return F.substring(_hmac(F.concat_ws("\x1f", *marked), key), 1, 32)
 
 

@@ -1,0 +1,190 @@
+"""Makes Segment messages of a vendor's JSON and of rows of files, as the source's contract says. Frame in, frame out.
+
+In: rows of event sources with `source` and `payload`. Out: the same rows plus `message`, the text that the rest of the
+stream reads: the payload itself for sources without a mapping. Column expressions only. Nothing is judged and nothing
+filtered: what a mapping does not find is missing in the message, and what it does not know stays as it is.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from expectations.contracts import SourceContract
+from expectations.contracts.mapping import ConsentRule, EventId, EventMapping, Lookup, Moment, Value
+from jobs.ingest.stream import tokenize
+from jobs.ingest.stream.consents import CATEGORIES
+
+CATEGORY = {purpose: category for category, purpose in reversed(CATEGORIES.items())}
+IDENTIFIERS = {"user_id": "userId", "anonymous_id": "anonymousId", "loyalty_id": "loyaltyId"}
+CONTACT = ("email", "phone")
+WITH_TRAITS = ("identify", "group")
+UNITS = {"epoch_s": 1_000_000, "epoch_ms": 1_000}
+LAST_MICROSECOND = 253_402_300_799_999_999  # of the year 9999
+ISO = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"
+JSON_NUMBER = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?$"
+COMMA_NUMBER = r"^[+-]?\d+(,\d+)?$"
+
+
+def with_message(frame: DataFrame, sources: dict[str, SourceContract], key: bytes) -> DataFrame:
+    """Adds `message`. `key` is that of the tokens: event ids made of e-mail addresses must not be open to guessing."""
+    mapped = [source for source in sources.values() if source.mapping is not None]
+    if not mapped:
+        return frame.withColumn("message", F.col("payload"))
+    is_mapped = F.col("source").isin(*[source.name for source in mapped])
+    chosen = F.lit(None).cast("string")
+    for source in mapped:
+        chosen = F.when(F.col("source") == source.name, _message(source, key)).otherwise(chosen)
+    made = F.transform(F.when(is_mapped, F.array(F.lit(True))), lambda _: chosen)
+    return frame.withColumn("message", F.when(is_mapped, F.get(made, F.lit(0))).otherwise(F.col("payload")))
+
+
+def _message(source: SourceContract, key: bytes) -> Column:
+    mapping = source.mapping
+    assert mapping is not None
+    kind = _looked_up(mapping.type) if isinstance(mapping.type, Lookup) else F.lit(mapping.type)
+    name = _name(mapping)
+    fields = {
+        "messageId": _event_id(mapping.event_id, key),
+        "type": kind,
+        "event": F.when(kind == "track", name),
+        "timestamp": _moment(mapping.timestamp),
+        **{IDENTIFIERS[k]: _scalar(paths) for k, paths in mapping.identifiers.items() if k in IDENTIFIERS},
+        "context": _context(mapping, F.when(kind == "track", name).otherwise(kind)),
+        **_body(mapping, kind, source.decimal),
+    }
+    return F.to_json(F.struct(*[value.alias(field) for field, value in fields.items()]))
+
+
+def _body(mapping: EventMapping, kind: Column, decimal: str) -> dict[str, Column]:
+    """The properties, which identify and group messages call traits."""
+    if not mapping.properties:
+        return {}
+    payload = F.col("payload")
+    body = F.struct(*[_value(payload, value, decimal).alias(name) for name, value in mapping.properties.items()])
+    has_traits = kind.isin(*WITH_TRAITS)
+    return {"properties": F.when(~has_traits, body), "traits": F.when(has_traits, body)}
+
+
+def _name(mapping: EventMapping) -> Column:
+    if isinstance(mapping.name, Lookup):
+        return _looked_up(mapping.name)
+    return F.lit(mapping.name)
+
+
+def _first(text: Column, paths: Sequence[str]) -> Column:
+    """The first value that is there and not blank; NULL without one."""
+    found = [F.get_json_object(text, path) for path in paths]
+    return F.coalesce(*[F.when(F.length(F.trim(value)) > 0, value) for value in found])
+
+
+def _scalar(paths: Sequence[str]) -> Column:
+    """The same for what can only be a single value: an object or a list identifies nobody."""
+    value = _first(F.col("payload"), paths)
+    return F.when(~value.rlike(r"^\s*[\[{]"), value)
+
+
+def _words(of: Sequence[Sequence[str]]) -> list[Column]:
+    """The values joined by dots, then the same with a part less at the end, down to the first alone."""
+    parts = [_first(F.col("payload"), paths) for paths in of]
+    return [F.concat_ws(".", *parts[:count]) for count in range(len(parts), 0, -1)]
+
+
+def _looked_up(lookup: Lookup) -> Column:
+    """What the word means: the entry of its longest form that has one, or the word itself."""
+    words = _words(lookup.of)
+    whole = F.when(words[0] != "", words[0])
+    if not lookup.values:
+        return whole
+    entries = F.create_map(*[F.lit(text) for pair in lookup.values.items() for text in pair])
+    return F.coalesce(*[F.try_element_at(entries, word) for word in words], whole)
+
+
+def _event_id(event_id: EventId, key: bytes) -> Column:
+    own = [_first(F.col("payload"), event_id.path)] if event_id.path else []
+    if not event_id.hash_of:
+        return own[0]
+    values = [F.get_json_object("payload", path) for path in event_id.hash_of]
+    derived = F.when(F.coalesce(*values).isNotNull(), tokenize.fingerprint(values, key))
+    return F.coalesce(*own, derived)
+
+
+def _moment(moment: Moment) -> Column:
+    """ISO 8601 text. What is no number of seconds or milliseconds stays as it is, for the stream to judge."""
+    text = _first(F.col("payload"), moment.path)
+    if moment.format == "iso":
+        return text
+    micros = (text.try_cast("decimal(20,6)") * F.lit(UNITS[moment.format])).cast("decimal(28,0)")
+    instant = F.timestamp_micros(F.when(micros.between(0, LAST_MICROSECOND), micros).cast("long"))
+    return F.coalesce(F.date_format(instant, ISO), text)
+
+
+def _context(mapping: EventMapping, name: Column) -> Column:
+    """E-mail and phone, and what the event says about consent; neither when there is nothing to say."""
+    traits = {str(kind): _scalar(paths) for kind, paths in mapping.identifiers.items() if kind in CONTACT}
+    stated = {CATEGORY[purpose]: _consent(rule, name) for purpose, rule in mapping.consents.items()}
+    parts = []
+    if traits:
+        parts.append(_unless_empty(traits).alias("traits"))
+    if stated:
+        preferences = _unless_empty(stated)
+        parts.append(
+            F.when(preferences.isNotNull(), F.struct(preferences.alias("categoryPreferences"))).alias("consent")
+        )
+    return F.struct(*parts) if parts else F.lit(None).cast("struct<traits:string>")
+
+
+def _unless_empty(fields: Mapping[str, Column]) -> Column:
+    """An object of the fields, NULL when all are."""
+    whole = F.struct(*[value.alias(name) for name, value in fields.items()])
+    return F.when(F.coalesce(*[value.cast("string") for value in fields.values()]).isNotNull(), whole)
+
+
+def _consent(rule: ConsentRule, name: Column) -> Column:
+    """Whether the purpose is granted (true), denied (false) or not spoken of (NULL)."""
+    words = [F.lower(F.trim(word)) for word in ([name] if rule.of is None else _words(rule.of))]
+    granted, denied = ([text.lower() for text in texts] for texts in (rule.granted, rule.denied))
+
+    def is_among(texts: list[str]) -> Column:
+        return F.coalesce(*[F.when(word.isin(*texts), F.lit(True)) for word in words], F.lit(False))
+
+    rules = [F.when(is_among(denied), F.lit(False))] if denied else []  # said both ways, it is a denial
+    rules += [F.when(is_among(granted), F.lit(True))] if granted else []
+    rules += [] if denied else [F.when(words[0] != "", F.lit(False))]
+    return F.coalesce(*rules)
+
+
+def _value(text: Column, value: Value, decimal: str) -> Column:
+    """One property, out of the row or out of an item of an array."""
+    if value.constant is not None:
+        return _written(F.lit(value.constant), value, decimal)
+    if value.items:
+        return _items(text, value, decimal)
+    return _written(_first(text, value.path), value, decimal)
+
+
+def _written(text: Column, value: Value, decimal: str) -> Column:
+    """Text as a JSON value of its type, where it is of the type; otherwise as the text that it is."""
+    if value.type == "string":
+        return text
+    if value.type == "number":
+        if decimal == ",":
+            text = F.when(text.rlike(COMMA_NUMBER), F.replace(text, F.lit(","), F.lit("."))).otherwise(text)
+        is_typed = text.rlike(JSON_NUMBER)
+    else:
+        is_typed = text.isin("true", "false") if value.type == "boolean" else F.ltrim(text).startswith("{")
+    return F.coalesce(F.when(is_typed, F.try_parse_json(text)), text.cast("variant"))
+
+
+def _items(text: Column, value: Value, decimal: str) -> Column:
+    """An array of objects: one per element at the path, or one of the row itself. What is no array stays as it is."""
+
+    def item(element: Column) -> Column:
+        return F.struct(*[_value(element, inner, decimal).alias(name) for name, inner in value.items.items()])
+
+    if not value.path:
+        return F.array(item(text))
+    whole = _first(text, value.path)
+    elements = F.from_json(whole, "array<string>")
+    objects = F.try_parse_json(F.to_json(F.transform(elements, item)))
+    return F.coalesce(objects, whole.cast("variant"))
