@@ -2,6 +2,7 @@
 
 from expectations.contracts.fields import FieldContract, OutlierRule, PiiClass
 from expectations.contracts.loader import ContractError, events, marts, sources, table, tables
+from expectations.contracts.mapping import EventMapping
 from expectations.contracts.model import Column, ConsentValues, EventContract, SourceContract, TableContract
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "ConsentValues",
     "ContractError",
     "EventContract",
+    "EventMapping",
     "FieldContract",
     "OutlierRule",
     "PiiClass",

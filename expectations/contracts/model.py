@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from expectations.contracts.fields import FieldContract, Frozen
+from expectations.contracts.mapping import EventMapping
 
 TYPE_PATTERN = re.compile(r"^(string|long|double|boolean|timestamp|date|array<string>|decimal\(\d+,\d+\))$")
 
@@ -104,8 +105,9 @@ class SourceContract(Frozen):
     `object`. Files are NDJSON (one JSON object a line), CSV with a header, or Parquet. The dialect is declared, never
     guessed: `encoding`, `delimiter`, `decimal`, `date_format`, and `header: strict` when the order of the columns matters.
     `ready: marker` loads a file only when `<file>.done` stands beside it; by default it is loaded when nobody has it open
-    for writing. `key_case: insensitive` says that keys which differ by case alone name one thing. `version` is raised with
-    every breaking change; `c360 contracts check` says which changes are.
+    for writing. `key_case: insensitive` says that keys which differ by case alone name one thing. `mapping` says how events
+    that are not Segment messages become some. `version` is raised with every breaking change; `c360 contracts check` says
+    which changes are.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -122,6 +124,7 @@ class SourceContract(Frozen):
     trust_received_at: bool = False
     unknown_events: Literal["accept", "quarantine"] = "quarantine"
     events: tuple[str, ...] = ()
+    mapping: EventMapping | None = None
     object: str | None = None
     key: tuple[str, ...] = ()
     key_case: Literal["sensitive", "insensitive"] = "sensitive"
@@ -143,6 +146,24 @@ class SourceContract(Frozen):
             unknown = (named | ({self.valid_from} if self.valid_from else set())) - set(self.columns)
             if not (self.object and self.key) or unknown:
                 raise ValueError(f"source {self.name}: needs object and key; undeclared columns: {sorted(unknown)}")
+        return self
+
+    @model_validator(mode="after")
+    def _mapping_fits(self) -> "SourceContract":
+        """A mapping makes events of this source, out of what its messages hold."""
+        if self.kind == "records" and self.mapping is not None:
+            raise ValueError(f"source {self.name}: mapping belongs to kind events")
+        if self.kind == "events" and self.format == "csv" and (self.mapping is None or not self.columns):
+            raise ValueError(
+                f"source {self.name}: events in CSV need columns, and a mapping that makes messages of rows"
+            )
+        if self.mapping is not None:
+            strange = set(self.mapping.names()) - set(self.events)
+            if strange:
+                raise ValueError(f"source {self.name}: mapping makes {sorted(strange)}, which events do not list")
+            missing = self.mapping.top_keys() - set(self.columns)
+            if self.columns and missing:
+                raise ValueError(f"source {self.name}: mapping reads undeclared columns: {sorted(missing)}")
         return self
 
     @model_validator(mode="after")

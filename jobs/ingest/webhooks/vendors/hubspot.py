@@ -34,7 +34,9 @@ class HubSpot(Vendor):
         """The signature first, then its age."""
         stamp = request.header("x-hubspot-request-timestamp")
         uri = ENCODED.sub(lambda found: DECODED[found[0].upper()], request.url)
-        signed = b"".join([request.method.encode(), uri.encode("utf-8", "surrogateescape"), request.body, stamp.encode()])
+        signed = b"".join(
+            [request.method.encode(), uri.encode("utf-8", "surrogateescape"), request.body, stamp.encode()]
+        )
         expected = b64encode(hmac.digest(secret, signed, "sha256"))
         if not hmac.compare_digest(expected, request.header("x-hubspot-signature-v3").encode()):
             raise WebhookRefusedError(WebhookCode.INVALID_SIGNATURE)
