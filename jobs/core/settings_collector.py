@@ -37,7 +37,9 @@ class CollectorSettings(BaseModel):
     collector_connections: int = Field(default=20_000, ge=1, description="Most open connections")
     collector_key_rate: float = Field(default=100_000, gt=0, description="Messages per second and write key")
     collector_ip_rate: float = Field(default=10_000, gt=0, description="Requests per second and address")
-    collector_queue_bytes: int = Field(default=64 * MIB, ge=MIB, description="Most bytes arriving, and most waiting for the disk")
+    collector_queue_bytes: int = Field(
+        default=64 * MIB, ge=MIB, description="Most bytes arriving, and most waiting for the disk"
+    )
     collector_rotate_seconds: float = Field(default=1, gt=0, description="Age at which a landing-log segment is sealed")
     collector_rotate_bytes: int = Field(
         default=8 * MIB, ge=KIB, description="Size at which a landing-log segment is sealed"
