@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from expectations.contracts.fields import FieldContract, Frozen, PiiClass
+from expectations.contracts.mapping import EventMapping
 from expectations.contracts.model import EventContract, SourceContract
 from expectations.contracts.sets import ContractSet
 
@@ -45,7 +46,17 @@ Differences = Iterator[Difference]
 # Source settings where one direction breaks: the value that, when it is new, refuses what was accepted.
 STRICT_VALUES = {"header": "strict", "ready": "marker", "unknown_events": "quarantine"}
 # What has a rule of its own below; any other part of a contract breaks when it changes.
-RULED_SOURCE = ("name", "version", "description", "events", "columns", "identifiers", "consents", *STRICT_VALUES)
+RULED_SOURCE = (
+    "name",
+    "version",
+    "description",
+    "events",
+    "columns",
+    "mapping",
+    "identifiers",
+    "consents",
+    *STRICT_VALUES,
+)
 RULED_EVENT = ("name", "version", "description", "properties")
 RULED_FIELD = ("required", "type", "min", "max", "max_length", "pattern", "allowed", "outlier", "description", "items")
 
@@ -110,6 +121,7 @@ def compare_sources(old: SourceContract, new: SourceContract) -> Differences:
         if before != after:
             yield Difference(name, f"{before} → {after}", after == strict)
     yield from _named(dict.fromkeys(old.events, ""), dict.fromkeys(new.events, ""), "events")
+    yield from _mapping(old.mapping, new.mapping)
     yield from _named(old.identifiers, new.identifiers, "identifiers")
     yield from _named(old.consents, new.consents, "consents")
     yield from _fields(old.columns, new.columns, "columns", is_closed=new.format == "csv")
@@ -138,6 +150,30 @@ def _named(old: Mapping[str, str], new: Mapping[str, str], place: str) -> Differ
     for name in new:
         if name not in old:
             yield Difference(f"{place}.{name}", "added", False)
+
+
+def _mapping(old: EventMapping | None, new: EventMapping | None) -> Differences:
+    """More may be read from a message; what was read may not come from elsewhere, nor be told apart in another way."""
+    if old is None or new is None:
+        if old != new:
+            yield Difference("mapping", "added" if old is None else "removed", True)
+        return
+    before, after = old.model_dump(mode="json"), new.model_dump(mode="json")
+    for part in ("identifiers", "properties", "consents"):
+        yield from _named(_texts(before.pop(part)), _texts(after.pop(part)), f"mapping.{part}")
+    if isinstance(before["name"], dict) and isinstance(after["name"], dict):
+        was, now = before["name"].pop("values"), after["name"].pop("values")
+        for difference in _named(was, now, "mapping.name.values"):
+            # A finer word (`cleaned.hard`) takes its messages from the coarser one.
+            is_finer = "." in difference.place.removeprefix("mapping.name.values.")
+            yield Difference(difference.place, difference.text, difference.is_breaking or is_finer)
+    for part in before:
+        if before[part] != after[part]:
+            yield Difference(f"mapping.{part}", f"{before[part]} → {after[part]}", True)
+
+
+def _texts(values: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in values.items()}
 
 
 def _fields(

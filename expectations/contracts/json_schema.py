@@ -2,7 +2,7 @@
 
 The schema is the stricter of the two. The stream judges the text of a value, so that it also takes what `ACCEPTED` says;
 a producer who keeps to the schema never depends on that. Ours are `x-pii`, `x-outlier`, `x-key`, `x-identifier`,
-`x-consent` and `x-file`.
+`x-consent`, `x-mapping` and `x-file`.
 """
 
 import re
@@ -23,6 +23,10 @@ ACCEPTED = (
     'The stream judges the text of a value. Beyond this schema it accepts: numbers and booleans as text ("12" for 12,'
     ' "true" for true), whole numbers of up to 15 digits written as 12.0, any scalar where a string is declared, null for'
     " an optional field, properties that are not declared (unless they hold an e-mail address). Do not rely on it."
+)
+MAPPED = (
+    "Messages keep the shape of their sender. `x-mapping` says what is read from them and which events that makes; these are"
+    " judged by the schemas of the events. This schema says nothing of values."
 )
 NO_ADDRESS: Schema = {
     "description": "No e-mail address outside fields that are declared as PII; %40 counts as @.",
@@ -79,11 +83,13 @@ def source_schema(source: SourceContract, events: Mapping[str, EventContract]) -
         "$schema": DRAFT,
         "$id": _urn("source", source),
         "title": source.name,
-        "description": f"{source.description} {ACCEPTED}",
+        "description": f"{source.description} {MAPPED if source.mapping else ACCEPTED}",
         "x-version": source.version,
         "x-file": _file(source),
         "type": "object",
     }
+    if source.mapping is not None:
+        return head | _mapped(source)
     return head | (_record(source) if source.kind == "records" else _messages(source, events))
 
 
@@ -183,6 +189,15 @@ def _messages(source: SourceContract, events: Mapping[str, EventContract]) -> Sc
     if source.unknown_events == "quarantine":
         schema["anyOf"] = [_is(event) for event in listed] or [False]
     return schema
+
+
+def _mapped(source: SourceContract) -> Schema:
+    """A message in its sender's own shape, or the columns of a row: what of it is read, and into which events."""
+    assert source.mapping is not None
+    mapping = source.mapping.model_dump(mode="json", exclude_defaults=True)
+    return {"x-events": list(source.events), "x-mapping": mapping} | (
+        {"required": list(source.columns)} if source.columns else {}
+    )
 
 
 def _is(event: EventContract) -> Schema:

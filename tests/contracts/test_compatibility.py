@@ -63,6 +63,39 @@ def test_a_breaking_change_blocks_until_its_version_is_raised(case: dict[str, An
     assert not any(change.blocks for change in raised)
 
 
+MAPPING: dict[str, Any] = {
+    "event_id": "$.id", "name": {"of": "$.kind", "values": {"open": "Email Opened"}}, "timestamp": "$.at",
+    "identifiers": {"email": "$.email"}, "properties": {"email_id": "$.mail"},
+    "consents": {"marketing": {"denied": ["Email Opened"]}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "breaks"),
+    [
+        ({"properties": {"email_id": "$.mail", "link_url": "$.url"}}, "mapping.properties.link_url", False),
+        ({"properties": {"email_id": "$.message"}}, "mapping.properties.email_id", True),
+        ({"properties": {}}, "mapping.properties.email_id", True),
+        ({"identifiers": {"email": "$.email", "user_id": "$.user"}}, "mapping.identifiers.user_id", False),
+        ({"identifiers": {"email": ["$.email", "$.mail"]}}, "mapping.identifiers.email", True),
+        ({"name": {"of": "$.kind", "values": {"open": "Email Opened", "seen": "Email Opened"}}},
+         "mapping.name.values.seen", False),
+        ({"name": {"of": "$.kind", "values": {"open": "Email Opened", "open.bot": "Email Opened"}}},
+         "mapping.name.values.open.bot", True),
+        ({"name": {"of": "$.type", "values": {"open": "Email Opened"}}}, "mapping.name", True),
+        ({"event_id": {"hash_of": ["$.email"]}}, "mapping.event_id", True),
+        ({"timestamp": {"path": "$.at", "format": "epoch_s"}}, "mapping.timestamp", True),
+        ({"consents": MAPPING["consents"] | {"sharing": {"denied": ["Email Opened"]}}}, "mapping.consents.sharing", False),
+        ({"consents": {"marketing": {"of": "$.kind", "granted": ["open"]}}}, "mapping.consents.marketing", True),
+    ],
+)  # fmt: skip
+def test_a_change_of_a_mapping(change: dict[str, Any], place: str, breaks: bool) -> None:
+    events = {"events": ["Email Opened"]}
+    old, new = of("messages", mapping=MAPPING, **events), of("messages", mapping=MAPPING | change, **events)
+    assert [(c.place, c.is_breaking) for c in compare(old, new)] == [(place, breaks)]
+    assert [(c.place, c.is_breaking) for c in compare(of("messages", **events), new)] == [("mapping", True)]
+
+
 def test_nothing_changed_is_no_change() -> None:
     assert compare(sets.current(), sets.current()) == []
 

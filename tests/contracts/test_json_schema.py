@@ -192,6 +192,16 @@ def test_an_address_has_no_place_outside_declared_fields() -> None:
     assert Draft202012Validator(SCHEMAS["event identify"]).is_valid(LOGIN | {"traits": traits}), "the rest is not kept"
 
 
+def test_a_source_with_a_mapping_says_what_is_read() -> None:
+    mapping = {"event_id": "$.id", "name": "Email Opened", "timestamp": "$.at", "identifiers": {"email": "$.email"}}
+    base = {"name": "app", "kind": "events", "format": "ndjson", "description": "D.", "events": ["Email Opened"]}
+    schema = json_schema.source_schema(SourceContract.model_validate(base | {"mapping": mapping}), contracts.events())
+    assert schema["x-events"] == ["Email Opened"]
+    assert schema["x-mapping"]["identifiers"] == {"email": ["$.email"]}
+    assert json_schema.ACCEPTED not in schema["description"]
+    assert Draft202012Validator(schema).is_valid({"id": 1, "at": 2})
+
+
 def test_a_source_that_may_send_nothing_is_refused_everything() -> None:
     source = SourceContract.model_validate({"name": "app", "kind": "events", "format": "ndjson", "description": "D."})
     assert not Draft202012Validator(json_schema.source_schema(source, {})).is_valid(PAGE | {"userId": "u1"})
