@@ -8,12 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from settingskit import SAMPLE_NOW, SHARED_HOME, make_settings
 
 from jobs.core.settings import Settings, prepare_process
 
 __all__ = ["SAMPLE_NOW", "make_settings"]
 
+# Machines differ and are shared: the time that a case takes is no finding. A failing case prints what replays it.
+hypothesis_settings.register_profile(
+    "c360", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+hypothesis_settings.load_profile("c360")
 prepare_process()  # telemetry of every library off, before a test module imports one
 
 

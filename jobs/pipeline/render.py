@@ -61,7 +61,7 @@ def render_balance(balance: list[Row]) -> list[str]:
     columns = ("received", "accepted", "duplicate", "quarantined", "suppressed", "in_flight")
     lines = [_title("balance"), f"{'source':<20}" + "".join(f"{name:>12}" for name in columns)]
     for row in balance:
-        doubled = f" ({number(row['doubled'])} doubled)" if row["doubled"] else ""
+        doubled = f" ({number(row['doubled'])} doubled)" if row.get("doubled") else ""
         mark = "" if row["is_balanced"] else f"  OFF{doubled}"
         hour = f"  {row['received_hour']:%Y-%m-%d %H}h" if "received_hour" in row else ""
         lines.append(f"{row['source']:<20}" + "".join(f"{number(row[name]):>12}" for name in columns) + hour + mark)

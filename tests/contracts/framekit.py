@@ -29,6 +29,7 @@ def good_value(column: Column, row: int, *, is_key: bool) -> Any:
         "long": int(column.min or 0) + (row if is_key else 0),
         "double": float(column.min or 0),
         "boolean": False,
+        "array<string>": [],
         "timestamp": datetime(2017, 1, 1, tzinfo=UTC),
         "date": date(2017, 1, 1 + (row if is_key else 0)),
     }

@@ -5,6 +5,7 @@ from pyspark.sql import functions as F
 
 from expectations.contracts import EventContract, PiiClass, SourceContract
 from jobs.ingest.stream import consents, envelope, tokenize, validate
+from jobs.ingest.stream.mapping import with_message
 from jobs.ingest.stream.strict import text_error
 
 TOKENISED = ("email", "phone")
@@ -16,7 +17,7 @@ def judge_events(
     """Bronze rows of event sources → the same rows, parsed, judged, with tokens and the silver `properties` text."""
     trusted = tuple(s.name for s in sources.values() if s.trust_received_at) or ("",)
     checked = bronze.withColumn("text_error", text_error(F.col("payload"), F.col("payload_error"), F.col("is_checked")))
-    parsed = envelope.with_envelope(checked.withColumn("message", F.col("payload")), trusted)
+    parsed = envelope.with_envelope(with_message(checked, sources, key), trusted)
     judged = validate.with_errors(validate.with_properties(parsed, events), sources, events)
     user = F.col("m_userId")
     looks_like_email = user.contains("@")  # an e-mail used as account id is PII all the same
