@@ -11,6 +11,7 @@ WAREHOUSE_POOL = "warehouse"
 class Tag(StrEnum):
     """Tags a DAG may carry: one layer and one tier."""
 
+    LAYER_LANDING = "layer:landing"
     LAYER_SILVER = "layer:silver"
     LAYER_MARTS = "layer:marts"
     LAYER_MODELS = "layer:models"

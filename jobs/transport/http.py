@@ -52,6 +52,7 @@ class Outbound(requests.Session):
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Sends until it is answered. Raises BlockedError, AuthError, PermanentError, RetryableError."""
         check_target(self._reach, str(request.url))
+        request.hooks = requests.hooks.default_hooks()  # a library's own judgement of answers would come before ours
         settings = self._settings
         kwargs |= {
             "allow_redirects": False,

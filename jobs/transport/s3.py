@@ -4,6 +4,7 @@ Credentials come from boto3's own chain, or from the file that the settings name
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -89,7 +90,7 @@ class ObjectStore:
         if answer["ETag"].strip('"') != stored.etag or answer["ContentLength"] != stored.size:
             raise ObjectNotTakenError("changed", "it is another object than the one that was listed")
         done = 0
-        with answer["Body"] as body:
+        with closing(answer["Body"]) as body:
             for block in body.iter_chunks(BLOCK):
                 out.write(block)
                 done += len(block)
