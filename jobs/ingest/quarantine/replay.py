@@ -91,19 +91,21 @@ class Replay:
     def run(self) -> Report:
         """Writes. Safe to repeat, and to repeat after a crash; the caller holds the ingest lock."""
         journal.finish_interrupted(self.context.settings)
-        settle(self.context)
-        return self._each(rehearsal=False)
+        with closing(Quarantine(self.context.settings)) as quarantine:
+            settle(self.context, quarantine)
+            return self._each(quarantine, rehearsal=False)
 
     def rehearse(self) -> Report:
         """The same report, and nothing is written."""
-        return self._each(rehearsal=True)
+        with closing(Quarantine(self.context.settings)) as quarantine:
+            return self._each(quarantine, rehearsal=True)
 
-    def _each(self, *, rehearsal: bool) -> Report:
+    def _each(self, quarantine: Quarantine, *, rehearsal: bool) -> Report:
         report = Report(self.label)
         seen: dict[tuple[str, str], str] = {}
         with ExitStack() as stack:
             judge: Judge | None = None
-            for chunk in self._chunks(report):
+            for chunk in self._chunks(quarantine, report):
                 # No JVM where there is nothing to judge.
                 judge = judge or stack.enter_context(self.judge(self.context.settings))
                 version = 0 if rehearsal else journal.next_version(self.context.settings)
@@ -116,11 +118,11 @@ class Replay:
                 _tell(report, chunk, outcomes)
         return report
 
-    def _chunks(self, report: Report) -> Iterator[list[Row]]:
+    def _chunks(self, quarantine: Quarantine, report: Report) -> Iterator[list[Row]]:
         """Rows with their payload repaired, some thousands at a time, in the order of receipt across all chunks."""
         chunk: list[Row] = []
         characters = 0
-        for row in self._repaired(report):
+        for row in self._repaired(quarantine, report):
             chunk.append(row)
             characters += len(row["payload"] or "")
             if len(chunk) == CHUNK_ROWS or characters >= CHUNK_CHARACTERS:
@@ -129,19 +131,18 @@ class Replay:
         if chunk:
             yield chunk
 
-    def _repaired(self, report: Report) -> Iterator[Row]:
-        with closing(Quarantine(self.context.settings)) as quarantine:
-            for row in quarantine.selected(self.selection):
-                if report.matched - report.untouched == self.limit:
-                    return
-                text = repair(row["payload"] or "", self.rule) if self.rule else row["payload"]
-                if self.rule and text is None:
-                    continue
-                report.matched += 1
-                if self.rule and text == row["payload"]:
-                    report.untouched += 1
-                else:
-                    yield row | {"payload": text}
+    def _repaired(self, quarantine: Quarantine, report: Report) -> Iterator[Row]:
+        for row in quarantine.selected(self.selection):
+            if report.matched - report.untouched == self.limit:
+                return
+            text = repair(row["payload"] or "", self.rule) if self.rule else row["payload"]
+            if self.rule and text is None:
+                continue
+            report.matched += 1
+            if self.rule and text == row["payload"]:
+                report.untouched += 1
+            else:
+                yield row | {"payload": text}
 
     def _states(self, chunk: list[Row], found: Verdicts) -> list[pa.Table]:
         """What the quarantine rows say from now on."""
@@ -159,15 +160,13 @@ def repair(payload: str, rule: PatchRule) -> str | None:
         return None
 
 
-def settle(context: Context) -> int:
-    """Marks rows that are pending although a replay has placed them (its journal was lost); returns how many."""
-    with closing(Quarantine(context.settings)) as quarantine:
-        found = quarantine.placed()
+def settle(context: Context, quarantine: Quarantine) -> None:
+    """Marks rows that are pending although a replay has placed them: its journal was lost."""
+    found = quarantine.placed()
     if found:
         labels = [str(row["ingest_batch"]).split(":", 2)[2] for row in found]
         marked = _replayed([row["message_id"] for row in found], labels, context.clock.now())
         update(context.settings, "quarantine_messages", marked, key="message_id")
-    return len(found)
 
 
 def _replayed(message_ids: list[str], labels: list[str], at: datetime) -> pa.Table:

@@ -88,7 +88,7 @@ class Quarantine:
         self._connection = lake_connection(settings, names)
         for name in names:
             if not (lake_table(name).path(settings) / "_delta_log").exists():
-                self._connection.register(name, arrow_schema(lake_table(name).contract).empty_table())
+                self._connection.from_arrow(arrow_schema(lake_table(name).contract).empty_table()).create(name)
 
     def close(self) -> None:
         """Frees the connection."""

@@ -44,8 +44,9 @@ def discard(context: Context, selection: Selection, rule: PatchRule | None, *, w
         if not rehearsal:
             ensure_all(context.settings)
             journal.finish_interrupted(context.settings)
-            settle(context)
         with closing(Quarantine(context.settings)) as quarantine:
+            if not rehearsal:
+                settle(context, quarantine)
             rows = quarantine.selected(selection)
             meant = [row["message_id"] for row in rows if rule is None or _is_for(rule, row["payload"])]
         if meant and not rehearsal:
