@@ -12,10 +12,10 @@ from pyspark.sql import SparkSession
 from jobs.core.clock import Clock
 from jobs.core.context import Context
 from jobs.core.settings import Settings
-from jobs.ingest.stream import silver
 from jobs.ingest.balance import compute_balance, in_flight
-from jobs.ingest.stream.bronze import run_bronze
 from jobs.ingest.landing.seal import seal_new_files
+from jobs.ingest.stream import silver
+from jobs.ingest.stream.bronze import run_bronze
 from jobs.lake.delta import ensure_all, read
 from jobs.lake.duck import lake_connection
 from jobs.privacy import vault

@@ -11,7 +11,7 @@ from jobs.ingest.landing.text_check import text_error as by_door
 from jobs.ingest.stream.strict import text_error as by_stream
 
 sys.path.append(str(Path(__file__).parents[1] / "unit" / "ingest"))
-from nasty_texts import NASTY  # noqa: E402 - the texts stand beside the test of the door
+from nasty_texts import NASTY
 
 pytestmark = pytest.mark.spark
 

@@ -52,7 +52,7 @@ def _held(reason: Reason, details: str) -> RefusedFileError:
 def _declared(contract: SourceContract) -> set[str]:
     """Columns and properties whose class somebody has stated, `pii: none` included."""
     if contract.kind == "records":
-        return {name for name, field in contract.columns.items() if "pii" in field.model_fields_set}
+        return {name for name, field in contract.columns.items() if field.is_classed}
     known = contracts.events()
     return {
         f"{part}.{name}"
@@ -60,7 +60,7 @@ def _declared(contract: SourceContract) -> set[str]:
         if event in known
         for name, field in known[event].properties.items()
         for part in BODIES
-        if "pii" in field.model_fields_set
+        if field.is_classed
     }
 
 

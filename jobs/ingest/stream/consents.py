@@ -41,7 +41,7 @@ def to_consents(frame: DataFrame) -> DataFrame:
     denies = F.coalesce(F.exists(F.map_values(preferences), lambda value: ~_granted(value)), F.lit(False))
     rows = frame.where(is_statement | denies | F.col("gpc")).select("*", F.explode(_stated()).alias("stated"))
     rows = rows.withColumns({"purpose": F.col("stated.purpose"), "status": F.col("stated.status")})
-    counts = (F.col("status") == "denied") | (is_statement & ~_is_overruled())
+    counts = (F.col("status") == "denied") | (is_statement & ~_is_overruled() & _may_grant())
     return rows.where(F.col("purpose").isNotNull() & counts)
 
 
@@ -59,6 +59,12 @@ def _stated() -> Column:
     empty = F.array().cast("array<struct<purpose:string,status:string>>")
     by_browser = F.when(F.col("gpc"), F.array(*denials)).otherwise(empty)
     return F.concat(F.coalesce(by_person, empty), by_browser)
+
+
+def _may_grant() -> Column:
+    """A browser's write key is public: with it anybody may speak for a browser, and nobody for an account."""
+    is_public = F.coalesce(F.col("key_kind") == "browser", F.lit(False))
+    return ~is_public | (F.col("identifier_type") == "anonymous_id")
 
 
 def _is_overruled() -> Column:

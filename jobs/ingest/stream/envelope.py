@@ -17,7 +17,7 @@ CONTEXT = (
     "page struct<path:string,title:string,url:string,referrer:string>, campaign map<string,string>, locale string, "
     "userAgent string, consent string, traits struct<email:string,phone:string>"
 )
-RECEIPT = "gpc boolean, user_agent string, batch_context string"
+RECEIPT = "gpc boolean, key_kind string, user_agent string, batch_context string"
 CONSENT = "categoryPreferences map<string,string>"
 TIMESTAMP = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$"
 SUSPECT_AHEAD_SECONDS = 300

@@ -35,6 +35,7 @@ def judge_events(
             "event_date": F.to_date("effective_at"),
             "is_simulated": F.col("source").startswith("sim_"),
             "gpc": F.coalesce("r_gpc", F.lit(False)),
+            "key_kind": F.col("r_key_kind"),
             "body_hash": tokenize.fingerprint(
                 ["m_type", "m_event", "m_userId", "m_anonymousId", "m_loyaltyId", "m_timestamp", "body"], key
             ),
