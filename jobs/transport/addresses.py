@@ -1,11 +1,12 @@
 """Which network addresses an outbound connection may go to. Pure: judges addresses, resolves none."""
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 Address = IPv4Address | IPv6Address
 GLOBAL_UNICAST = IPv6Network("2000::/3")
 NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are the IPv4 address that is reached
 SIX_TO_FOUR = IPv6Network("2002::/16")
+INNER = [ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")]
 
 
 def embedded(address: Address) -> Address:
@@ -29,13 +30,10 @@ def is_public(address: Address) -> bool:
 def is_allowed(text: str, *, private: bool, loopback: bool) -> bool:
     """Whether a connection to this address may be made.
 
-    `private` allows the ranges of company networks (RFC 1918, fc00::/7), `loopback` this machine. Link-local addresses
-    (where clouds keep their credentials), multicast and the rest are never allowed.
+    `private` allows the ranges of company networks, `loopback` this machine. Link-local addresses (where clouds keep their
+    credentials), multicast and the rest are never allowed.
     """
     address = embedded(ip_address(text.partition("%")[0]))
     if address.is_loopback:
         return loopback
-    if is_public(address):
-        return True
-    odd = address.is_link_local or address.is_multicast or address.is_reserved or address.is_unspecified
-    return private and address.is_private and not odd
+    return is_public(address) or (private and any(address in network for network in INNER))

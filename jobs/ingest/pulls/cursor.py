@@ -15,6 +15,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 UNIT = {"iso8601": 1_000, "epoch_ms": 1_000, "epoch_seconds": 1_000_000, "integer": 1}  # what can be asked for
 SECOND = 1_000_000
+MOST_DIGITS = 30
 
 
 def read_position(value: Any, kind: Format, asked_as: Format) -> Position | None:
@@ -35,9 +36,14 @@ def micros(instant: datetime) -> int:
 
 def _number(value: Any, kind: Format) -> int:
     number = Decimal(str(value)) * UNIT[kind]
-    if not number.is_finite() or (kind == "integer" and number != number.to_integral_value()):
+    if not number.is_finite() or number.adjusted() > MOST_DIGITS:
         raise ValueError("no number that can be a position")
-    return int(number)
+    found = int(number)
+    if kind == "integer" and found != number:
+        raise ValueError("no whole number")
+    if kind != "integer":
+        _ = EPOCH + found * MICROSECOND  # raises OverflowError when no calendar has it
+    return found
 
 
 def after(position: Position, asked_as: Format) -> Position:
