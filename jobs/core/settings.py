@@ -62,7 +62,9 @@ class Settings(CollectorSettings, TransportSettings):
     shuffle_partitions: int = Field(default=2, ge=1, description="Spark shuffle partitions; cores on one machine")
     spark_max_file_bytes: str = Field(default="256m", description="Most input bytes of one micro-batch")
     dedupe_index_keys: int = Field(
-        default=20_000_000, ge=0, description="Events whose keys are held in memory (12 bytes each) to find repeats; beyond, silver is read"
+        default=20_000_000,
+        ge=0,
+        description="Events whose keys are held in memory (12 bytes each) to find repeats; beyond, silver is read",
     )
     duckdb_memory: str = Field(default="3GB", description="Memory limit of one DuckDB connection")
     duckdb_threads: int = Field(default=2, ge=1, description="Threads of one DuckDB connection")

@@ -8,6 +8,7 @@ from jobs.core.settings import Settings, set_process_variables
 from jobs.lake.jars import require_java, verify
 
 log = logging.getLogger(__name__)
+JVM_OPTIONS = "-XX:+UseParallelGC -XX:-DontCompileHugeMethods"
 
 
 def spark_options(settings: Settings) -> dict[str, str]:
@@ -20,7 +21,8 @@ def spark_options(settings: Settings) -> dict[str, str]:
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
-        "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -Dderby.system.home={work} -XX:+UseParallelGC -XX:-DontCompileHugeMethods",
+        # The judgement of a row is one big method, which the JVM would otherwise only interpret.
+        "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -Dderby.system.home={work} {JVM_OPTIONS}",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.warehouse.dir": str(work / "warehouse"),
         "spark.local.dir": str(work / "local"),
