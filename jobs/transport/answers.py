@@ -2,7 +2,7 @@
 
 import json
 import time
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -57,17 +57,24 @@ class Answer(requests.Response):
 
 
 def parse(data: bytes) -> Any:
-    """JSON text as Python values: fractions and huge integers as Decimal, NaN and Infinity as text.
+    """JSON text as Python values: fractions and huge integers as Decimal, NaN and what no Decimal holds as text.
 
     Raises ValueError when it is no JSON or has a key twice, RecursionError when it is nested too deep.
     """
     return json.loads(
-        data, object_pairs_hook=_once, parse_float=Decimal, parse_int=_integer, parse_constant=lambda text: text
+        data, object_pairs_hook=_once, parse_float=_number, parse_int=_integer, parse_constant=lambda text: text
     )
 
 
-def _integer(text: str) -> int | Decimal:
-    return int(text) if len(text) <= EXACT_DIGITS else Decimal(text)
+def _integer(text: str) -> int | Decimal | str:
+    return int(text) if len(text) <= EXACT_DIGITS else _number(text)
+
+
+def _number(text: str) -> Decimal | str:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent of twenty digits
+        return text
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

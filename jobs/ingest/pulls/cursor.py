@@ -6,7 +6,7 @@ then read twice rather than missed.
 """
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Literal
 
 Format = Literal["iso8601", "epoch_ms", "epoch_seconds", "integer"]
@@ -24,7 +24,7 @@ def read_position(value: Any, kind: Format, asked_as: Format) -> Position | None
         return None
     try:
         found = micros(datetime.fromisoformat(str(value).strip())) if kind == "iso8601" else _number(value, kind)
-    except (ValueError, OverflowError, InvalidOperation):
+    except (ValueError, ArithmeticError):  # ArithmeticError: numbers beyond what a calendar or Decimal holds
         return None
     return found // UNIT[asked_as] * UNIT[asked_as]
 
