@@ -265,7 +265,9 @@ def test_what_is_no_strict_json(text: str) -> None:
 
 
 def test_numbers_stay_as_they_were_written() -> None:
-    found = parse(b"[12.10, 1e400, 0.1234567890123456789, 9007199254740993, 12345678901234567890123, NaN, -Infinity]")
+    found = parse(
+        b"[12.10, 1e400, 0.1234567890123456789, 9007199254740993, 12345678901234567890123, NaN, -Infinity, 1e99999999999999999999]"
+    )
     assert [str(value) for value in found] == [
         "12.10", "1E+400", "0.1234567890123456789", "9007199254740993", "12345678901234567890123", "NaN", "-Infinity",
         "1e99999999999999999999",
