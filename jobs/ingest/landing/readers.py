@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
@@ -70,16 +70,26 @@ def as_text(raw: bytes) -> str:
 
 
 def _read_lines(file: BinaryIO, contract: SourceContract) -> Iterator[Message]:
+    readline = _lines_of(file)
     number = 0
-    while raw := file.readline(LINE_LIMIT + 1):
+    while raw := readline(LINE_LIMIT + 1):
         number += 1
         line = raw.removeprefix(UTF8_MARK) if number == 1 else raw
-        if len(raw) > LINE_LIMIT and not raw.endswith(b"\n"):
-            yield _long_line(number, line, file)
+        if len(raw) > LINE_LIMIT and not raw.endswith((b"\n", b"\r")):
+            yield _long_line(number, line, readline)
             continue
-        line = line.rstrip(b"\r\n")
-        if line.strip():
-            yield _line(number, line, contract)
+        for part in line.split(b"\r"):  # no JSON text holds a bare carriage return
+            if part.strip():
+                yield _line(number, part.rstrip(b"\n"), contract)
+
+
+def _lines_of(file: BinaryIO) -> Callable[[int], bytes]:
+    """Reads a line by LF or CRLF; by CR where the file knows no other end of line, as old spreadsheets write."""
+    head = cast("io.BufferedReader", file).peek(BLOCK)
+    if b"\r" not in head or b"\n" in head:
+        return file.readline
+    by_return = io.TextIOWrapper(cast("io.BufferedReader", file), encoding="latin-1", newline="\r")
+    return lambda limit: by_return.readline(limit).encode("latin-1")
 
 
 def _line(number: int, line: bytes, contract: SourceContract) -> Message:
@@ -92,13 +102,13 @@ def _line(number: int, line: bytes, contract: SourceContract) -> Message:
     return Message(number, text, text_error(text))
 
 
-def _long_line(number: int, head: bytes, file: BinaryIO) -> Message:
+def _long_line(number: int, head: bytes, readline: Callable[[int], bytes]) -> Message:
     """Keeps the head of an overlong line, and length and sha256 of the whole; goes on with the next line."""
     digest, size = hashlib.sha256(head), len(head)
-    while rest := file.readline(BLOCK):
+    while rest := readline(BLOCK):
         digest.update(rest)
         size += len(rest)
-        if rest.endswith(b"\n"):
+        if rest.endswith((b"\n", b"\r")):
             break
     cut = {"bytes": size, "sha256": digest.hexdigest()}
     return Message(number, as_text(head[:LINE_LIMIT]), Reason.TOO_LONG, receipt=json.dumps(cut))
