@@ -18,6 +18,7 @@ from jobs.core.catalog import lake_table
 from jobs.core.context import Context
 from jobs.core.errors import PermanentError
 from jobs.core.settings import Settings
+from jobs.ingest.landing.text_check import text_error
 from jobs.ingest.quarantine import journal, rows
 from jobs.ingest.quarantine.judging import Judge, Verdicts
 from jobs.ingest.quarantine.operations import patched
@@ -33,6 +34,7 @@ CHUNK_ROWS = 20_000
 CHUNK_CHARACTERS = 64 * 2**20
 FAILING = "still failing"
 OUTCOMES = ("accepted", "duplicate", "suppressed", FAILING)
+OF_BYTES = (Reason.INVALID_ENCODING, Reason.TRUNCATED, Reason.TOO_LONG, Reason.WRONG_WIDTH)
 INSTANT = pa.timestamp("us", tz="UTC")
 JudgeOpener = Callable[[Settings], AbstractContextManager[Judge]]
 
@@ -142,7 +144,8 @@ class Replay:
             if self.rule and text == row["payload"]:
                 report.untouched += 1
             else:
-                yield row | {"payload": text}
+                checked = {"payload": text, "payload_error": still_wrong(row, text or ""), "is_checked": True}
+                yield row | checked
 
     def _states(self, chunk: list[Row], found: Verdicts) -> list[pa.Table]:
         """What the quarantine rows say from now on."""
@@ -158,6 +161,15 @@ def repair(payload: str, rule: PatchRule) -> str | None:
         return patched(payload, rule.operations) if rule.match.has_fields(payload) else None
     except NotJsonError:
         return None
+
+
+def still_wrong(row: Row, text: str) -> str | None:
+    """The reason code of the repaired text, None for a sound one. What was wrong with the bytes no text can mend."""
+    found = row["payload_error"]
+    if found in OF_BYTES and text_error(row["payload"] or "") != found:
+        return str(found)
+    wrong = text_error(text)
+    return wrong.value if wrong else None
 
 
 def settle(context: Context, quarantine: Quarantine) -> None:

@@ -341,6 +341,29 @@ def test_a_judge_that_loses_a_message_is_stopped_before_anything_is_written(
     assert runner.run(command(context, judge)).count("accepted") == 2
 
 
+@pytest.mark.parametrize(
+    ("found", "before", "after", "left"),
+    [
+        ("bad_number", '{"userId":12345678901234567}', '{"userId":"12345678901234567"}', None),  # the text was wrong
+        ("bad_number", '{"userId":12345678901234567}', '{"userId":12345678901234567}', "bad_number"),
+        (
+            "invalid_encoding",
+            '{"name":"M\\\\xfc"}',
+            '{"name":"M"}',
+            "invalid_encoding",
+        ),  # the bytes were, and still are
+        ("invalid_encoding", '{"name":"\\ud800"}', '{"name":"M"}', None),
+        ("too_long", '{"a":1}', '{"a":2}', "too_long"),
+        (None, '{"a":NaN}', '{"a":NaN}', "bad_number"),  # came through no door that looks
+        (None, '{"a":1}', '{"a":2}', None),
+    ],
+)
+def test_what_was_wrong_with_the_bytes_no_rule_mends(
+    found: str | None, before: str, after: str, left: str | None
+) -> None:
+    assert replay.still_wrong({"payload_error": found, "payload": before}, after) == left
+
+
 def test_one_writer_at_a_time(context: Context, judge: PlainJudge) -> None:
     fill(context.settings, message(1))
     with ingest_lock(context.settings):
