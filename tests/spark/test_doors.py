@@ -28,7 +28,16 @@ def received(number: int, endpoint: str | None, receipt: dict[str, object], **me
 MESSAGES = [
     received(0, "page", {"key_kind": "browser"}, messageId="m0", properties={"path": "/"}),
     received(1, "page", {"key_kind": "browser"}, properties={"path": "/no-id-no-time"}),
-    received(2, "identify", {"key_kind": "browser"}, messageId="m2", userId="victim", context=GRANTS, traits={}),
+    received(
+        2,
+        "identify",
+        {"key_kind": "browser"},
+        anonymousId="an2",
+        messageId="m2",
+        userId="victim",
+        context=GRANTS,
+        traits={},
+    ),
     received(
         3, "identify", {"key_kind": "server", "gpc": True}, messageId="m3", userId="u3", context=GRANTS, traits={}
     ),
