@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from jobs.core.definitions import DefinitionError
 from jobs.core.errors import UsageError
-from jobs.core.settings import Settings
+from jobs.core.settings import PROJECT_ROOT, Settings
 from jobs.ingest.quarantine import patch_rules, paths, spans
 from jobs.ingest.quarantine.operations import AnyOperation, MapValue, Operation, Rename, patched
 from jobs.ingest.quarantine.replay import repair
@@ -255,6 +255,20 @@ def test_own_rules_stand_beside_those_of_the_house(write: Callable[..., Settings
     write(RULE | {"name": "sim_web_event_names"}, "sim_web_event_names")
     with pytest.raises(DefinitionError, match="comes with c360 already"):
         patch_rules.load_rules(settings)
+
+
+def test_the_rule_of_the_handbook_works(write: Callable[..., Settings]) -> None:
+    page = (PROJECT_ROOT / "docs" / "quarantine.md").read_text(encoding="utf-8")
+    text = page.partition("```yaml\n")[2].partition("```")[0]
+    rule = patch_rules.find_rule(write(text, "till_exports"), "till_exports")
+    order = (
+        '{"event":"order_done","properties":{"store_id":"17","debug":1,"products":[{"sku":"1","sales_value":"1,50"}]}}'
+    )
+    mended = (
+        '{"event":"Order Completed","properties":{"store_id":"17","products":[{"product_id":"1","sales_value":1.50}]'
+    )
+    assert repair(order, rule) == mended + ',"currency":"USD"}}'
+    assert repair(order.replace('"17"', "17"), rule) is None
 
 
 def changed(**changes: Any) -> dict[str, Any]:
