@@ -143,10 +143,11 @@ class EventMapping(Frozen):
 
     def top_keys(self) -> set[str]:
         """The outermost keys that the paths name: the columns, in a row of a file."""
-        keys = (TOP_KEY.match(path) for path in self._paths())
+        keys = (TOP_KEY.match(path) for path in self.paths())
         return {found[1] or found[2] for found in keys if found}
 
-    def _paths(self) -> Iterator[str]:
+    def paths(self) -> Iterator[str]:
+        """All paths from a message's outermost object, repeated as often as they are used."""
         yield from (*self.event_id.path, *self.event_id.hash_of, *self.timestamp.path)
         lookups = [
             part for part in (self.type, self.name, *self.consents.values()) if isinstance(part, Lookup | ConsentRule)

@@ -5,9 +5,11 @@ stream reads: the payload itself for sources without a mapping. Column expressio
 filtered: what a mapping does not find is missing in the message, and what it does not know stays as it is.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.contracts import SourceContract
@@ -15,6 +17,7 @@ from expectations.contracts.mapping import ConsentRule, EventId, EventMapping, L
 from jobs.ingest.stream import tokenize
 from jobs.ingest.stream.consents import CATEGORIES
 
+At = Callable[[str], Column]  # the value at a path
 CATEGORY = {purpose: category for category, purpose in reversed(CATEGORIES.items())}
 IDENTIFIERS = {"user_id": "userId", "anonymous_id": "anonymousId", "loyalty_id": "loyaltyId"}
 CONTACT = ("email", "phone")
@@ -28,90 +31,102 @@ COMMA_NUMBER = r"^[+-]?\d+(,\d+)?$"
 
 def with_message(frame: DataFrame, sources: dict[str, SourceContract], key: bytes) -> DataFrame:
     """Adds `message`. `key` is that of the tokens: event ids made of e-mail addresses must not be open to guessing."""
-    mapped = [source for source in sources.values() if source.mapping is not None]
-    if not mapped:
-        return frame.withColumn("message", F.col("payload"))
-    is_mapped = F.col("source").isin(*[source.name for source in mapped])
-    chosen = F.lit(None).cast("string")
-    for source in mapped:
-        chosen = F.when(F.col("source") == source.name, _message(source, key)).otherwise(chosen)
-    made = F.transform(F.when(is_mapped, F.array(F.lit(True))), lambda _: chosen)
-    return frame.withColumn("message", F.when(is_mapped, F.get(made, F.lit(0))).otherwise(F.col("payload")))
+    mapped = tuple(source.model_dump_json() for source in sources.values() if source.mapping is not None)
+    return frame.withColumn("message", _expression(frame.sparkSession, mapped, key))
 
 
-def _message(source: SourceContract, key: bytes) -> Column:
+@lru_cache(maxsize=4)
+def _expression(_session: SparkSession, mapped: tuple[str, ...], key: bytes) -> Column:
+    """The same for every batch, and half a second to make: kept, by the session whose JVM holds it."""
+    sources = [SourceContract.model_validate_json(text) for text in mapped]
+    return F.coalesce(*[_made(source, key) for source in sources], F.col("payload"))
+
+
+def _made(source: SourceContract, key: bytes) -> Column:
+    """The message of a row of this source, NULL for others.
+
+    The values are read into an array once, and a lambda makes the message of them: it is interpreted, so that the rows
+    without a mapping, nearly all of them, do not carry its code.
+    """
     mapping = source.mapping
     assert mapping is not None
-    kind = _looked_up(mapping.type) if isinstance(mapping.type, Lookup) else F.lit(mapping.type)
-    name = _name(mapping)
+    paths = list(dict.fromkeys(mapping.paths()))
+    found = F.array(*[F.get_json_object("payload", path) for path in paths])
+    filled = F.transform(found, lambda value: F.when(F.trim(value) != "", value))
+
+    def message(values: Column) -> Column:
+        places = {path: place for place, path in enumerate(paths)}
+        return _message(source, mapping, lambda path: values[places[path]], key)
+
+    return F.get(F.transform(F.when(F.col("source") == source.name, F.array(filled)), message), F.lit(0))
+
+
+def _message(source: SourceContract, mapping: EventMapping, at: At, key: bytes) -> Column:
+    kind = _looked_up(mapping.type, at) if isinstance(mapping.type, Lookup) else F.lit(mapping.type)
+    name = _looked_up(mapping.name, at) if isinstance(mapping.name, Lookup) else F.lit(mapping.name)
+    if mapping.type != "track":
+        name = F.when(kind == "track", name)
     fields = {
-        "messageId": _event_id(mapping.event_id, key),
+        "messageId": _event_id(mapping.event_id, at, key),
         "type": kind,
-        "event": F.when(kind == "track", name),
-        "timestamp": _moment(mapping.timestamp),
-        **{IDENTIFIERS[k]: _scalar(paths) for k, paths in mapping.identifiers.items() if k in IDENTIFIERS},
-        "context": _context(mapping, F.when(kind == "track", name).otherwise(kind)),
-        **_body(mapping, kind, source.decimal),
+        "event": name,
+        "timestamp": _moment(mapping.timestamp, at),
+        **{IDENTIFIERS[k]: _scalar(at, paths) for k, paths in mapping.identifiers.items() if k in IDENTIFIERS},
+        "context": _context(mapping, at, F.coalesce(name, kind)),
+        **_body(mapping, at, kind, source.decimal),
     }
     return F.to_json(F.struct(*[value.alias(field) for field, value in fields.items()]))
 
 
-def _body(mapping: EventMapping, kind: Column, decimal: str) -> dict[str, Column]:
+def _body(mapping: EventMapping, at: At, kind: Column, decimal: str) -> dict[str, Column]:
     """The properties, which identify and group messages call traits."""
     if not mapping.properties:
         return {}
-    payload = F.col("payload")
-    body = F.struct(*[_value(payload, value, decimal).alias(name) for name, value in mapping.properties.items()])
+    body = F.struct(*[_value(at, value, decimal).alias(name) for name, value in mapping.properties.items()])
+    if isinstance(mapping.type, str):
+        return {"traits" if mapping.type in WITH_TRAITS else "properties": body}
     has_traits = kind.isin(*WITH_TRAITS)
     return {"properties": F.when(~has_traits, body), "traits": F.when(has_traits, body)}
 
 
-def _name(mapping: EventMapping) -> Column:
-    if isinstance(mapping.name, Lookup):
-        return _looked_up(mapping.name)
-    return F.lit(mapping.name)
+def _first(at: At, paths: Sequence[str]) -> Column:
+    """The first value that is there; NULL without one."""
+    return at(paths[0]) if len(paths) == 1 else F.coalesce(*[at(path) for path in paths])
 
 
-def _first(text: Column, paths: Sequence[str]) -> Column:
-    """The first value that is there and not blank; NULL without one."""
-    found = [F.get_json_object(text, path) for path in paths]
-    return F.coalesce(*[F.when(F.length(F.trim(value)) > 0, value) for value in found])
-
-
-def _scalar(paths: Sequence[str]) -> Column:
+def _scalar(at: At, paths: Sequence[str]) -> Column:
     """The same for what can only be a single value: an object or a list identifies nobody."""
-    value = _first(F.col("payload"), paths)
-    return F.when(~value.rlike(r"^\s*[\[{]"), value)
+    value = _first(at, paths)
+    return F.when(~F.ltrim(value).rlike(r"^[\[{]"), value)
 
 
-def _words(of: Sequence[Sequence[str]]) -> list[Column]:
+def _words(at: At, of: Sequence[Sequence[str]]) -> list[Column]:
     """The values joined by dots, then the same with a part less at the end, down to the first alone."""
-    parts = [_first(F.col("payload"), paths) for paths in of]
-    return [F.concat_ws(".", *parts[:count]) for count in range(len(parts), 0, -1)]
+    parts = [_first(at, paths) for paths in of]
+    return [F.concat_ws(".", *parts[:count]) for count in range(len(parts), 1, -1)] + [parts[0]]
 
 
-def _looked_up(lookup: Lookup) -> Column:
+def _looked_up(lookup: Lookup, at: At) -> Column:
     """What the word means: the entry of its longest form that has one, or the word itself."""
-    words = _words(lookup.of)
-    whole = F.when(words[0] != "", words[0])
+    words = _words(at, lookup.of)
     if not lookup.values:
-        return whole
-    entries = F.create_map(*[F.lit(text) for pair in lookup.values.items() for text in pair])
-    return F.coalesce(*[F.try_element_at(entries, word) for word in words], whole)
+        return words[0]
+    entries = F.from_json(F.lit(json.dumps(lookup.values)), "map<string,string>")  # one literal, once it is optimised
+    return F.coalesce(*[F.try_element_at(entries, word) for word in words], words[0])
 
 
-def _event_id(event_id: EventId, key: bytes) -> Column:
-    own = [_first(F.col("payload"), event_id.path)] if event_id.path else []
+def _event_id(event_id: EventId, at: At, key: bytes) -> Column:
+    own = [_first(at, event_id.path)] if event_id.path else []
     if not event_id.hash_of:
         return own[0]
-    values = [F.get_json_object("payload", path) for path in event_id.hash_of]
+    values = [at(path) for path in event_id.hash_of]
     derived = F.when(F.coalesce(*values).isNotNull(), tokenize.fingerprint(values, key))
     return F.coalesce(*own, derived)
 
 
-def _moment(moment: Moment) -> Column:
+def _moment(moment: Moment, at: At) -> Column:
     """ISO 8601 text. What is no number of seconds or milliseconds stays as it is, for the stream to judge."""
-    text = _first(F.col("payload"), moment.path)
+    text = _first(at, moment.path)
     if moment.format == "iso":
         return text
     micros = (text.try_cast("decimal(20,6)") * F.lit(UNITS[moment.format])).cast("decimal(28,0)")
@@ -119,10 +134,10 @@ def _moment(moment: Moment) -> Column:
     return F.coalesce(F.date_format(instant, ISO), text)
 
 
-def _context(mapping: EventMapping, name: Column) -> Column:
+def _context(mapping: EventMapping, at: At, name: Column) -> Column:
     """E-mail and phone, and what the event says about consent; neither when there is nothing to say."""
-    traits = {str(kind): _scalar(paths) for kind, paths in mapping.identifiers.items() if kind in CONTACT}
-    stated = {CATEGORY[purpose]: _consent(rule, name) for purpose, rule in mapping.consents.items()}
+    traits = {str(kind): _scalar(at, paths) for kind, paths in mapping.identifiers.items() if kind in CONTACT}
+    stated = {CATEGORY[purpose]: _consent(rule, at, name) for purpose, rule in mapping.consents.items()}
     parts = []
     if traits:
         parts.append(_unless_empty(traits).alias("traits"))
@@ -140,9 +155,9 @@ def _unless_empty(fields: Mapping[str, Column]) -> Column:
     return F.when(F.coalesce(*[value.cast("string") for value in fields.values()]).isNotNull(), whole)
 
 
-def _consent(rule: ConsentRule, name: Column) -> Column:
+def _consent(rule: ConsentRule, at: At, name: Column) -> Column:
     """Whether the purpose is granted (true), denied (false) or not spoken of (NULL)."""
-    words = [F.lower(F.trim(word)) for word in ([name] if rule.of is None else _words(rule.of))]
+    words = [F.lower(F.trim(word)) for word in ([name] if rule.of is None else _words(at, rule.of))]
     granted, denied = ([text.lower() for text in texts] for texts in (rule.granted, rule.denied))
 
     def is_among(texts: list[str]) -> Column:
@@ -154,13 +169,13 @@ def _consent(rule: ConsentRule, name: Column) -> Column:
     return F.coalesce(*rules)
 
 
-def _value(text: Column, value: Value, decimal: str) -> Column:
+def _value(at: At, value: Value, decimal: str) -> Column:
     """One property, out of the row or out of an item of an array."""
     if value.constant is not None:
         return _written(F.lit(value.constant), value, decimal)
     if value.items:
-        return _items(text, value, decimal)
-    return _written(_first(text, value.path), value, decimal)
+        return _items(at, value, decimal)
+    return _written(_first(at, value.path), value, decimal)
 
 
 def _written(text: Column, value: Value, decimal: str) -> Column:
@@ -176,15 +191,15 @@ def _written(text: Column, value: Value, decimal: str) -> Column:
     return F.coalesce(F.when(is_typed, F.try_parse_json(text)), text.cast("variant"))
 
 
-def _items(text: Column, value: Value, decimal: str) -> Column:
+def _items(at: At, value: Value, decimal: str) -> Column:
     """An array of objects: one per element at the path, or one of the row itself. What is no array stays as it is."""
 
-    def item(element: Column) -> Column:
-        return F.struct(*[_value(element, inner, decimal).alias(name) for name, inner in value.items.items()])
+    def item(within: At) -> Column:
+        return F.struct(*[_value(within, inner, decimal).alias(name) for name, inner in value.items.items()])
 
     if not value.path:
-        return F.array(item(text))
-    whole = _first(text, value.path)
+        return F.array(item(at))
+    whole = _first(at, value.path)
     elements = F.from_json(whole, "array<string>")
-    objects = F.try_parse_json(F.to_json(F.transform(elements, item)))
-    return F.coalesce(objects, whole.cast("variant"))
+    objects = F.transform(elements, lambda element: item(lambda path: F.get_json_object(element, path)))
+    return F.coalesce(F.try_parse_json(F.to_json(objects)), whole.cast("variant"))
