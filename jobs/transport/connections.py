@@ -48,6 +48,9 @@ def judged_addresses(reach: Reach, host: str, port: int) -> list[str]:
 
 
 def _connect(connection: HTTPConnection, reach: Reach) -> socket.socket:
+    # Asked again where it counts: two libraries may read one odd URL in two ways.
+    if (connection.host, connection.port) not in {(host, port) for _, host, port in reach.origins}:
+        raise BlockedError(f"{connection.host}:{connection.port} is not among the declared hosts; not connected")
     try:
         addresses = judged_addresses(reach, connection.host, connection.port)
     except socket.gaierror as error:

@@ -57,7 +57,6 @@ class Outbound(requests.Session):
         kwargs |= {
             "allow_redirects": False,
             "stream": True,
-            "proxies": {},
             "timeout": (settings.http_connect_seconds, settings.http_read_seconds),
         }
         tries = tenacity.Retrying(

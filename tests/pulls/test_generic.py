@@ -108,6 +108,21 @@ def test_pages_by_link(settings: Settings, crm: Crm) -> None:
     assert pull(settings, header).landed == 35
 
 
+def test_links_that_lead_in_a_circle(settings: Settings, crm: Crm) -> None:
+    keep_secret(settings, "club_key")
+    page = f'{{"items": [{{"id": 1}}], "next": "{crm.url}/people/links?page=2"}}'.encode()
+    fault = crm_gone()
+    fault.status, fault.body = 200, page
+    crm.faults = [fault] * 20
+    header = club(
+        crm, path="/people/links", cursor=None, params={}, paginator={"kind": "json_link", "next_url_path": "next"}
+    )
+    with pytest.raises(PermanentError, match="in a circle"):
+        pull(settings, header)
+    assert len(crm.requests) == 2
+    assert landed(settings, "club_members") == []
+
+
 def test_a_link_to_another_host_gets_neither_request_nor_secret(settings: Settings, crm: Crm) -> None:
     keep_secret(settings, "club_key")
     other = Crm()

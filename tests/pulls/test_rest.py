@@ -316,8 +316,10 @@ def test_the_ledger_holds_nothing_personal(settings: Settings, crm: Crm) -> None
 
 
 def test_the_command_and_what_it_says(settings: Settings, crm: Crm) -> None:
+    crm.fill(3)
+    pull(settings, hubspot(crm))
     done = run_cli(settings, "ingest", "pull", "list")
-    assert "hubspot_contacts: rest -> hubspot_contacts, by hand, 0 files, last never" in done.stdout
+    assert "hubspot_contacts: rest -> hubspot_contacts, by hand, 1 files, last 2018-01-02T00:00:00+00:00" in done.stdout
     wrong = run_cli(settings, "ingest", "pull", "rest", "hubspot")
     assert wrong.returncode == 2
     assert "known: hubspot_contacts" in wrong.stderr

@@ -323,6 +323,15 @@ def test_proxies_of_the_environment_are_not_asked(tmp_path: Path, monkeypatch: p
     assert store._client._endpoint.http_session._proxy_config.proxy_url_for("https://s3.example.com/") is None
 
 
+def test_what_a_crash_left_of_an_object_that_is_gone_is_cleared(settings: Settings, s3: Any) -> None:
+    folder = settings.landing / SOURCE
+    folder.mkdir(parents=True)
+    (folder / ".pull-0123-gone.csv.partial").write_bytes(b"half")
+    (folder / ".somebody-elses.tmp").write_bytes(b"theirs")
+    pull(settings, s3)
+    assert hidden(settings, SOURCE) == [".somebody-elses.tmp"]
+
+
 def test_the_name_says_what_the_object_is() -> None:
     names = {
         local_name(StoredObject(*parts))

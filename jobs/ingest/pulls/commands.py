@@ -109,6 +109,4 @@ def _run(context: Context, name: str, work: Callable[[], PullReport]) -> int:
         current.details = report.details
         current.status = "refused_input" if report.problems else "ok"
     click.echo(report.line)
-    for problem in report.problems[:20]:
-        click.echo(f"  {problem}", err=True)
     return int(report.exit_code)

@@ -1,7 +1,7 @@
 """What has been pulled already: objects by what they are, and how far a REST source has been read. SQLite at `pulls/ledger.db`.
 
-A line is written only when the file that it speaks of stands in landing/, on disk. No row and no address of a person is
-kept: rows near the cursor are remembered by keyed fingerprints.
+A line is written only when the file that it speaks of stands in landing/, on disk. Rows are not kept: those near the
+cursor are remembered by keyed fingerprints. Objects are, by the key that their owner gave them.
 """
 
 import sqlite3

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from jobs.core.errors import PermanentError
-from jobs.transport import connections
+from jobs.transport import connections, http
 from jobs.transport.addresses import is_allowed
 from jobs.transport.connections import BlockedError, Reach, judged_addresses
 from jobs.transport.http import check_target, open_session, origin
@@ -140,6 +140,15 @@ def test_only_declared_origins(url: str) -> None:
 )
 def test_the_declared_origin(url: str) -> None:
     check_target(Reach(frozenset({origin("https://api.example.com/v1")})), url)
+
+
+def test_the_connection_asks_again(settings: Any, connected: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A URL that is read in two ways would pass the first check and lead elsewhere."""
+    monkeypatch.setattr(http, "check_target", lambda *_: None)
+    session = open_session(settings, ["https://api.example.com"], sleep=lambda _: None)
+    with pytest.raises(BlockedError, match=r"8\.8\.8\.8:443 is not among the declared hosts"):
+        session.get("https://8.8.8.8/")
+    assert connected == []
 
 
 @pytest.mark.parametrize("url", ["http://api.example.com", "http://127.0.0.1:1", "ws://api.example.com"])
