@@ -152,7 +152,12 @@ class Replay:
         failing = set(found.failing.column("message_id").to_pylist())
         done = [row["message_id"] for row in chunk if row["message_id"] not in failing]
         replayed = _replayed(done, [self.label] * len(done), self.context.clock.now())
-        return [replayed] if self.rule else [replayed, found.failing]
+        if self.rule:
+            return [replayed]
+        before = {row["message_id"]: (row["reason_details"], row["contract_version"]) for row in chunk}
+        fresh = found.failing.select(["message_id", "reason_details", "contract_version"]).to_pylist()
+        is_news = [before[row["message_id"]] != (row["reason_details"], row["contract_version"]) for row in fresh]
+        return [replayed, found.failing.filter(pa.array(is_news, pa.bool_()))]
 
 
 def repair(payload: str, rule: PatchRule) -> str | None:

@@ -213,6 +213,9 @@ def test_as_is_records_what_the_contract_of_today_says(context: Context, judge: 
     assert (held[1]["replay_state"], held[1]["replay_rule"]) == ("replayed", "as_is")
     assert held[2]["replay_state"] == "pending"
     assert (held[2]["reason_details"], held[2]["contract_version"]) == (["out_of_range:is"], 2)
+    before = version(context.settings, "quarantine_messages")
+    assert runner.run(command(context, judge, None)).still_failing == 1
+    assert version(context.settings, "quarantine_messages") == before
 
 
 STEPS = [*journal.TABLES, "quarantine_messages", "the journal", "its name", "cleaning up"]
