@@ -323,7 +323,7 @@ def test_what_can_be_no_secret_is_refused(settings: Settings, vendor: str, sourc
 
 
 def test_names_from_a_url_never_become_a_path(settings: Settings) -> None:
-    outside = settings.home / "keys" / "webhook...x.key"
+    outside = settings.home / "keys" / "webhook....x.key"
     outside.parent.mkdir()
     outside.write_bytes(SECRET)
     for vendor, source in (("..", "x"), ("sendgrid", "../../x"), ("", "sendgrid")):
