@@ -79,6 +79,8 @@ class ObjectStore:
             raise ObjectNotTakenError("too_large", f"{stored.size} bytes; see C360_S3_OBJECT_BYTES")
         try:
             yield from self._copy(stored, out)
+        except OSError:
+            raise  # of our own disk: botocore's errors are none
         except Exception as error:
             raise _explained(error, f"an object of bucket {stored.bucket}") from error
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import yaml
-from crmkit import BEGIN, Crm
+from crmkit import BEGIN, Crm, stamp
 from pullkit import hubspot, keep_secret, landed, pull, rows
+from settingskit import SAMPLE_NOW
 
 from expectations import contracts
 from expectations.contracts import SourceContract
@@ -77,6 +78,24 @@ def test_a_source_that_cannot_sort_counts_as_read_at_its_end_only(settings: Sett
     crm.before, crm.faults = (lambda number: None), []
     pull(settings, club(crm))
     assert set(members(settings)) == set(range(1, 301))
+
+
+def test_what_changes_while_an_unsorted_source_is_read_comes_next_time(settings: Settings, crm: Crm) -> None:
+    """Person 1 changes when its page is behind us, person 250 later, when its page is ahead: the newest is no measure."""
+    keep_secret(settings, "club_key")
+    crm.fill(300)
+
+    def meanwhile(number: int) -> None:
+        if number == 2:
+            crm.put(1, SAMPLE_NOW + timedelta(minutes=1))
+            crm.put(250, SAMPLE_NOW + timedelta(minutes=9))
+
+    crm.before = meanwhile
+    pull(settings, club(crm))
+    crm.before = lambda number: None
+    pull(settings, club(crm))
+    found = {(row["member_id"], row["changed_at"]) for row in rows(settings, "club_members")}
+    assert found >= {(n, stamp(contact["at"])) for n, contact in crm.contacts.items()}
 
 
 def crm_gone() -> Any:
@@ -192,6 +211,10 @@ def test_requests_are_spread(settings: Settings, crm: Crm) -> None:
         ({"params": {}}, "a cursor is declared and stands as"),
         ({"cursor": None}, "a cursor is declared and stands as"),
         ({"cursor": {"column": "changed_at", "start": "soon"}}, "start 'soon' is no iso8601"),
+        (
+            {"cursor": {"column": "changed_at", "start": "0", "format": "integer"}},
+            "integer cursor needs `ascending: true`",
+        ),
         ({"cursor": {"column": "changed", "start": "2015-01-01"}}, "cursor.column is not among the columns"),
         ({"columns": {"email": "mail", "changed_at": "changed"}}, "key is not among the columns"),
         ({"columns": {"member_id": "id", "changed_at": "changed", "mail": "mail"}}, r"does not declare: \['mail'\]"),

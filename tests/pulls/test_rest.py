@@ -7,14 +7,16 @@ from email.utils import format_datetime
 
 import pytest
 from crmkit import BEGIN, TOKEN, Crm, Fault, stamp
-from pullkit import hidden, hubspot, keep_secret, landed, pull, rows, run_cli, versions
+from pullkit import context_of, hidden, hubspot, keep_secret, landed, pull, rows, run_cli, versions
 from settingskit import SAMPLE_NOW
 
 from jobs.core.clock import Clock
 from jobs.core.errors import AuthError, PermanentError, RetryableError
 from jobs.core.settings import Settings
+from jobs.ingest.pulls.commands import _run
 from jobs.ingest.pulls.ledger import open_ledger
 from jobs.ingest.pulls.options import rest_options
+from jobs.ingest.pulls.report import PullReport
 from jobs.ingest.pulls.rest import _endpoint
 from jobs.transport.connections import BlockedError
 
@@ -313,6 +315,15 @@ def test_the_ledger_holds_nothing_personal(settings: Settings, crm: Crm) -> None
     files = [p for p in (settings.home / "pulls").iterdir() if p.is_file()]
     assert all(p.stat().st_mode & 0o077 == 0 for p in files if p.suffix == ".db")
     assert not [p for p in files if b"ann@" in p.read_bytes()]
+
+
+def test_a_disk_that_fills_up_is_said_in_one_line(settings: Settings) -> None:
+    def work() -> PullReport:
+        raise OSError(28, "No space left on device", "/somewhere/ann")
+
+    with pytest.raises(RetryableError, match="pull crm: No space left on device; what is in landing/ counts") as raised:
+        _run(context_of(settings), "crm", work)
+    assert "ann" not in str(raised.value)
 
 
 def test_the_command_and_what_it_says(settings: Settings, crm: Crm) -> None:

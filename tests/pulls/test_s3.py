@@ -1,6 +1,7 @@
 """S3 pulls on moto: each object once, whatever its name, its date and the moment it changes."""
 
 import logging
+import resource
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -265,6 +266,21 @@ def test_a_body_that_breaks_off_lands_nothing(settings: Settings) -> None:
         pull(settings, None, store=Half(settings, Answers(body=b"12345")))
     assert landed(settings, SOURCE) == []
     assert hidden(settings, SOURCE) == []
+
+
+def test_a_disk_that_fills_up_leaves_nothing_half(settings: Settings, s3: Any) -> None:
+    put(s3, "pos/a.csv", campaigns(1))
+    put(s3, "pos/b.csv", campaigns(*range(100_000)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            pull(settings, s3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert contents(settings) == [campaigns(1)]
+    assert hidden(settings, SOURCE) == []
+    assert pull(settings, s3).landed == 1
 
 
 def test_a_missing_bucket_and_an_unknown_source(settings: Settings, s3: Any) -> None:

@@ -6,6 +6,7 @@ import click
 
 from jobs.core.command import HintingGroup, pass_context
 from jobs.core.context import Context
+from jobs.core.errors import RetryableError
 from jobs.ingest.pulls.report import PullReport
 
 
@@ -104,7 +105,12 @@ def _run(context: Context, name: str, work: Callable[[], PullReport]) -> int:
     from jobs.lake.runs import stage
 
     with stage(context, f"ingest.pull_{name}") as current:
-        report = work()
+        try:
+            report = work()
+        except OSError as error:
+            raise RetryableError(
+                f"pull {name}: {error.strerror or error}; what is in landing/ counts, run it again"
+            ) from error
         current.rows_in, current.rows_out = report.received, report.landed
         current.details = report.details
         current.status = "refused_input" if report.problems else "ok"

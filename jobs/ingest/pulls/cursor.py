@@ -57,7 +57,11 @@ def before(position: Position, overlap: int, asked_as: Format) -> Position:
 
 
 def not_later(position: Position, now: datetime, asked_as: Format) -> Position:
-    """A time to come is no place to go on from: one row dated 2099 would hide all rows until then."""
+    """The position, but not one after `now`, the beginning of the run.
+
+    One row dated 2099 would hide all rows until then; and a row that changes while a source is read in no order is behind
+    us already, while a later change of another row is still ahead.
+    """
     return position if asked_as == "integer" else min(position, micros(now) // UNIT[asked_as] * UNIT[asked_as])
 
 

@@ -57,9 +57,9 @@ class LandingFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.out.close()
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
+        with contextlib.suppress(OSError):  # a full disk, which was said already
+            self.out.close()
+        self._path.unlink(missing_ok=True)
 
     def sync(self) -> None:
         """Returns when all bytes are on the disk."""

@@ -100,6 +100,9 @@ class CursorOptions(_Options):
             raise ValueError(f"start {self.start!r} is no {self.format}")
         if self.ties and not self.ascending:
             raise ValueError("ties need `ascending: true`")
+        if self.format == "integer" and not self.ascending:
+            # Of times it is known which of them are not over when a run begins; of integers it is not.
+            raise ValueError("an integer cursor needs `ascending: true`, or changes made during a run would be lost")
         return self
 
 

@@ -200,6 +200,7 @@ class _Puller:
             landed = Landed(name, rows)
             self.report.files += 1
             self.report.landed += rows
+            log.info("%s: %d rows in %s", self.report.name, rows, name)
         fail_at(settings, Failpoint.AFTER_LANDING_BEFORE_RECORD)
         self.ledger.landed(self.report.name, self.endpoint, landed, self._read_to(), run_id=self.context.run_id, at=now)
 

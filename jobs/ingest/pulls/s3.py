@@ -110,4 +110,5 @@ class _Puller:
                 file.sync()
                 fail_at(settings, Failpoint.AFTER_PULL_BEFORE_LANDING)
                 file.land(name)
+            log.info("%s: %d bytes in %s", self.report.name, stored.size, name)
         fail_at(settings, Failpoint.AFTER_LANDING_BEFORE_RECORD)
