@@ -42,10 +42,11 @@ class Manifest:
         """Reads the table once."""
         manifest = cls(settings)
         for row in sorted(read(settings, TABLE).to_pylist(), key=lambda row: row["file_number"]):
-            manifest._remember(row)
+            manifest.remember(row)
         return manifest
 
-    def _remember(self, row: dict[str, Any]) -> None:
+    def remember(self, row: dict[str, Any]) -> None:
+        """Takes a decision into account from now on; it counts for later runs once it is recorded."""
         key = (row["source"], row["file_name"])
         self.decided[key] = row
         if row["status"] == "loaded":
@@ -84,7 +85,7 @@ class Manifest:
         table = pa.Table.from_pylist(fresh, schema=arrow_schema(lake_table(TABLE).contract))
         append(self.settings, TABLE, table, app_id="landing", app_version=max(row["file_number"] for row in fresh))
         for row in fresh:
-            self._remember(row)
+            self.remember(row)
 
 
 def decision(context: Context, number: int, source: str, path: Path, *, digest: str, mark: str) -> dict[str, Any]:

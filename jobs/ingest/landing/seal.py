@@ -164,6 +164,7 @@ class _Sealer:
     def _add(self, row: dict[str, Any], path: Path) -> None:
         row["file_number"] = self.manifest.next_number()
         self.rows.append(row)
+        self.manifest.remember(row)
         if row["status"] == "loaded":
             self.landed.loaded += 1
             self.landed.messages += row["row_count"]

@@ -118,6 +118,13 @@ def test_without_the_manifest_check_a_grown_file_would_be_loaded_again(
     assert seal_new_files(Context(off, context.clock, "run-2")).messages == 3
 
 
+def test_the_same_bytes_twice_in_one_run_are_loaded_once(context: Context) -> None:
+    put(context.settings, "pos/a.ndjson", GOOD)
+    put(context.settings, "pos/b.ndjson", GOOD)
+    assert seal_new_files(context).messages == 2
+    assert status(context.settings) == {"pos/a.ndjson": "loaded", "pos/b.ndjson": "repeated"}
+
+
 def test_an_unchanged_file_is_not_hashed_again(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     put(context.settings, "pos/a.ndjson", GOOD)
     seal_new_files(context)
