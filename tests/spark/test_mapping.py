@@ -251,3 +251,16 @@ def test_nested_json_becomes_messages(judged: Judged) -> None:
     assert {said for said in judged.stated if said[0] == "shop"} == {
         ("shop", place, "user_id", purpose, "denied") for place in (0, 4) for purpose in ("profiling", "sharing")
     }
+
+
+def test_the_smallest_mapping_makes_messages_without_a_name(session: SparkSession) -> None:
+    mapping = {"event_id": "$.id", "type": "identify", "timestamp": "$.at", "identifiers": {"user_id": "$.user"}}
+    small = {"name": "app", "kind": "events", "format": "ndjson", "description": "D.", "events": ["identify"]}
+    source = SourceContract.model_validate(
+        small | {"mapping": mapping | {"properties": {"plan": {"constant": "free"}}}}
+    )
+    frame = session.createDataFrame([("app", '{"id":1,"user":"u","at":"2017-05-01"}')], "source string, payload string")
+    rows = with_message(frame, {"app": source}, KEY).collect()
+    assert json.loads(rows[0].message) == {
+        "messageId": "1", "type": "identify", "timestamp": "2017-05-01", "userId": "u", "traits": {"plan": "free"},
+    }  # fmt: skip

@@ -63,7 +63,7 @@ def _made(source: SourceContract, key: bytes) -> Column:
 
 def _message(source: SourceContract, mapping: EventMapping, at: At, key: bytes) -> Column:
     kind = _looked_up(mapping.type, at) if isinstance(mapping.type, Lookup) else F.lit(mapping.type)
-    name = _looked_up(mapping.name, at) if isinstance(mapping.name, Lookup) else F.lit(mapping.name)
+    name = _looked_up(mapping.name, at) if isinstance(mapping.name, Lookup) else F.lit(mapping.name).cast("string")
     if mapping.type != "track":
         name = F.when(kind == "track", name)
     fields = {
