@@ -222,7 +222,7 @@ def test_bad_files_are_refused_and_the_good_one_beside_them_loads(twice: Twice) 
         "pos/cut.ndjson.gz": gzip.compress(good * 1000)[:60],
         "pos/zero.ndjson": b"",
         "pos/binary.ndjson": bytes(range(256)),
-        "crm_campaigns/swapped.csv": b"campaign_type,campaign_id,start_date,end_date\nA,1,2017-01-01,2017-02-01\n",
+        "crm_campaigns/doubled.csv": b"campaign_id,campaign_type,start_date,Start_Date\n1,A,2017-01-01,2017-02-01\n",
         "crm_campaigns/broken.csv": b"campaign_id;campaign_type\n1;A\n",
         "campaign_sends/good.ndjson": good,
     }
@@ -232,8 +232,8 @@ def test_bad_files_are_refused_and_the_good_one_beside_them_loads(twice: Twice) 
     assert done.returncode == 4, done.stderr
     assert done.stderr.strip().splitlines()[-1] == "ingest: done, some files were refused; see `c360 ops landing`"
     manifest = {r["file_name"]: r["reason"] for r in read(twice.settings, "ops_landing_manifest").to_pylist()}
-    refused = ("cut.ndjson.gz", "zero.ndjson", "binary.ndjson", "swapped.csv", "broken.csv")
-    expected = ("truncated_gzip", "empty_file", "not_text", "columns_reordered", "header_mismatch")
+    refused = ("cut.ndjson.gz", "zero.ndjson", "binary.ndjson", "doubled.csv", "broken.csv")
+    expected = ("truncated", "empty", "wrong_format", "wrong_header", "wrong_header")
     assert tuple(manifest[name] for name in refused) == expected
     assert manifest["good.ndjson"] is None
     events = read(twice.settings, "silver_events", ["event_id"]).column("event_id").to_pylist()
