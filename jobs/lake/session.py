@@ -30,6 +30,9 @@ def spark_options(settings: Settings) -> dict[str, str]:
         "spark.databricks.delta.snapshotPartitions": "2",  # default 50 tasks per snapshot
         "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",  # older readers are locked out
         "spark.sql.adaptive.enabled": "false",
+        # Parsed JSON stays in structs, which these two would take apart into a hundred columns of every row.
+        "spark.sql.optimizer.expression.nestedPruning.enabled": "false",
+        "spark.sql.optimizer.nestedSchemaPruning.enabled": "false",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.log.level": "ERROR",
         "spark.ui.enabled": "false",

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
+from jobs.core.catalog import lake_table
 from jobs.core.settings import Settings
+from jobs.lake.schema import arrow_schema
 
 if TYPE_CHECKING:
     from jobs.ingest.stream.silver import SilverBatch
 
 FAULTS = ("message_id", "reason_codes", "reason_details", "contract_version")
 # What a rehearsal need not compute: nobody is told of it.
+PLACES = ("silver_events", "silver_records", "silver_identifiers", "consents", "ops_dropped_messages")
 NOT_REHEARSED = ("silver_identifiers", "consents")
 
 
@@ -50,7 +53,8 @@ class StreamJudge:
                 self.batch.keep_identifiers(judged)
             frames = judged.tables()
             failing = frames.pop("quarantine_messages").select(*FAULTS).toArrow()
-            tables = {
+            # The judge does not name a table that it has nothing for.
+            tables = {name: arrow_schema(lake_table(name).contract).empty_table() for name in PLACES} | {
                 name: select_contract(frame.withColumn("ingest_batch", F.lit(mark)), name).toArrow()
                 for name, frame in frames.items()
                 if not (rehearsal and name in NOT_REHEARSED)

@@ -24,19 +24,19 @@ def _granted(value: Column) -> Column:
 
 def is_malformed() -> Column:
     """Whether there is a consent object that is none: kept as it is, and it says nothing."""
-    return F.col("c_consent").isNotNull() & F.col("consent_categoryPreferences").isNull()
+    return F.col("c.consent").isNotNull() & F.col("preferences").isNull()
 
 
 def is_suppressed() -> Column:
     """True when the message itself states anything but a grant of analytics: it is counted and not kept."""
-    preferences = F.col("consent_categoryPreferences")
+    preferences = F.col("preferences")
     denied = [F.map_contains_key(preferences, name) & ~_granted(preferences[name]) for name in ANALYTICS]
     return F.coalesce(F.exists(F.array(*denied), lambda is_denied: is_denied), F.lit(False))
 
 
 def to_consents(frame: DataFrame) -> DataFrame:
     """Rows with an identifier (suppressed ones too) → one row per identifier and purpose stated or taken back."""
-    preferences = F.col("consent_categoryPreferences")
+    preferences = F.col("preferences")
     is_statement = F.col("name").isin(*STATEMENTS)
     denies = F.coalesce(F.exists(F.map_values(preferences), lambda value: ~_granted(value)), F.lit(False))
     rows = frame.where(is_statement | denies | F.col("gpc")).select("*", F.explode(_stated()).alias("stated"))
@@ -49,7 +49,7 @@ def _stated() -> Column:
     """All statements of a message: its consent object's, and those of the browser's GPC signal."""
     purposes = F.create_map(*[F.lit(text) for pair in CATEGORIES.items() for text in pair])
     by_person = F.transform(
-        F.map_entries(F.col("consent_categoryPreferences")),
+        F.map_entries(F.col("preferences")),
         lambda entry: F.struct(
             purposes[entry["key"]].alias("purpose"),
             F.when(_granted(entry["value"]), "granted").otherwise("denied").alias("status"),

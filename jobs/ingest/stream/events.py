@@ -14,30 +14,33 @@ TOKENISED = ("email", "phone")
 def judge_events(
     bronze: DataFrame, sources: dict[str, SourceContract], events: dict[str, EventContract], key: bytes
 ) -> DataFrame:
-    """Bronze rows of event sources → the same rows, parsed, judged, with tokens and the silver `properties` text."""
+    """Bronze rows of event sources → the same rows, parsed, judged, with tokens and the silver `properties` text.
+
+    `sources` are those that the rows may come from, at least: fewer contracts make a shorter judgement.
+    """
     trusted = tuple(s.name for s in sources.values() if s.trust_received_at) or ("",)
+    matter = validate.that_matter(sources, events)
     checked = bronze.withColumn("text_error", text_error(F.col("payload"), F.col("payload_error"), F.col("is_checked")))
-    parsed = envelope.with_envelope(with_message(checked, sources, key), trusted)
-    judged = validate.with_errors(validate.with_properties(parsed, events), sources, events)
-    user = F.col("m_userId")
+    messages = with_message(checked, sources, key)
+    parsed = envelope.with_envelope(messages, trusted, validate.property_names(matter))
+    judged = validate.with_errors(validate.with_contacts(parsed), sources, events)
+    user = F.col("m.userId")
     looks_like_email = user.contains("@")  # an e-mail used as account id is PII all the same
     named = judged.withColumns(
         {
-            "event_id": F.col("m_messageId"),
-            "type": F.col("m_type"),
             "user_id": F.when(looks_like_email, tokenize.token("user_id", F.lower(user), key)).otherwise(user),
-            "anonymous_id": F.coalesce("m_anonymousId", F.when(F.col("m_type") == "alias", F.col("m_previousId"))),
-            "loyalty_id": F.coalesce("m_loyaltyId", F.when(F.col("m_type") == "identify", F.col("p_loyalty_id"))),
+            "anonymous_id": F.coalesce("m.anonymousId", F.when(F.col("type") == "alias", F.col("m.previousId"))),
+            "loyalty_id": F.coalesce("m.loyaltyId", F.when(F.col("type") == "identify", F.col("p.loyalty_id"))),
             "email_token": tokenize.token("email", F.col("email"), key),
             "phone_token": tokenize.token("phone", F.col("phone"), key),
-            "consent": F.col("c_consent"),
-            "properties": _silver_properties(events, key),
+            "consent": F.col("c.consent"),
+            "properties": _silver_properties(matter, key),
             "event_date": F.to_date("effective_at"),
             "is_simulated": F.col("source").startswith("sim_"),
-            "gpc": F.coalesce("r_gpc", F.lit(False)),
-            "key_kind": F.col("r_key_kind"),
+            "gpc": F.coalesce("r.gpc", F.lit(False)),
+            "key_kind": F.col("r.key_kind"),
             "body_hash": tokenize.fingerprint(
-                ["m_type", "m_event", "m_userId", "m_anonymousId", "m_loyaltyId", "m_timestamp", "body"], key
+                ["type", "m.event", "m.userId", "m.anonymousId", "m.loyaltyId", "m.timestamp", "body"], key
             ),
         }
     )
@@ -62,9 +65,9 @@ def _silver_properties(events: dict[str, EventContract], key: bytes) -> Column:
         fields = contract.properties.items()
         if all(field.pii is PiiClass.NONE for _, field in fields):
             continue
-        kept = [F.col("p_" + name).alias(name) for name, field in fields if field.pii is PiiClass.NONE]
+        kept = [validate.prop(name).alias(name) for name, field in fields if field.pii is PiiClass.NONE]
         tokens = [
-            tokenize.token(field.pii.value, F.col("p_" + name), key).alias(f"{name}_token")
+            tokenize.token(field.pii.value, validate.prop(name), key).alias(f"{name}_token")
             for name, field in fields
             if field.pii.value in TOKENISED
         ]

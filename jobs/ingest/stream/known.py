@@ -1,20 +1,40 @@
 """Which events of a batch are repeats: the small way by an index in memory, the big way by reading silver, equal in result."""
 
 import logging
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import numpy as np
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.core.settings import Settings
 from jobs.ingest.stream import dedupe
 from jobs.ingest.stream.key_index import EPOCH, Days, Hashes, KeyIndex, repeated
+from jobs.ingest.stream.outputs import Judged
 from jobs.lake.delta import row_count
 from jobs.lake.frames import read_frame
 
 log = logging.getLogger(__name__)
 LIST_LIMIT = 1_000  # more hashes than this travel as a frame, not as literals
+
+
+@dataclass(frozen=True)
+class Census:
+    """What a batch of judged events holds: keys and days of the valid rows, and counts of the kinds."""
+
+    hashes: Hashes = field(default_factory=lambda: np.empty(0, np.int64))
+    days: Days = field(default_factory=lambda: np.empty(0, np.int32))
+    invalid: int = 0
+    suppressed: int = 0
+    stating: int = 0
+    named: int = 0
+
+    @property
+    def valid(self) -> int:
+        """Rows without an error."""
+        return len(self.hashes)
 
 
 class KnownEvents:
@@ -27,14 +47,38 @@ class KnownEvents:
         self._batch: tuple[Hashes, Days] | None = None
         self._kept: list[DataFrame] = []
         self.conflicts: list[str] = []  # message_ids of this batch that claim the id of another event
+        self.repeats = 0
 
-    def with_verdicts(self, staged: DataFrame) -> DataFrame:
+    def judged(self, staged: DataFrame | None, staged_records: DataFrame | None, batch: DataFrame) -> Judged:
+        """The judged rows with their verdicts; `batch` brings back the texts of those that turn out to be conflicts."""
+        census = self._census(staged) if staged is not None else Census()
+        events = None if staged is None else self.with_verdicts(staged, census)
+        if events is not None and self.conflicts:
+            events = _with_payloads(events, batch, self.conflicts)
+        found = None if staged_records is None else self.with_record_verdicts(staged_records)
+        if found is not None:
+            return Judged(events, found)
+        return Judged(events, None, self._nothing_for(census), has_contacts=census.named > 0)
+
+    def _nothing_for(self, census: Census) -> frozenset[str]:
+        """The tables that a batch of events alone has no row for: a commit less each."""
+        rows = {
+            "consents": census.stating,
+            "quarantine_messages": census.invalid + len(self.conflicts),
+            "ops_dropped_messages": census.suppressed + self.repeats,
+            "silver_events": census.valid,
+            "silver_identifiers": census.valid,
+        }
+        return frozenset(name for name, count in rows.items() if not count)
+
+    def with_verdicts(self, staged: DataFrame, census: Census) -> DataFrame:
         """Judged events plus `verdict`: duplicate, conflict, or NULL for the first of its event and for invalid rows."""
-        valid = staged.where(F.size("errors") == 0)
-        hashes, days = self._keys(valid)
+        hashes, days = census.hashes, census.days
         self._batch = (hashes, days)
+        nothing = staged.withColumn("verdict", F.lit(None).cast("string"))
         if not len(hashes):
-            return staged.withColumn("verdict", F.lit(None).cast("string"))
+            return nothing
+        valid = staged.where(F.size("errors") == 0)
         index = self._opened()
         held = read_frame(self.session, self.settings, "silver_events")
         if index is None:
@@ -44,12 +88,14 @@ class KnownEvents:
             found, held_days = index.find(np.unique(hashes))
             suspects = np.union1d(found, repeated(hashes))
             if not len(suspects):
-                return staged.withColumn("verdict", F.lit(None).cast("string"))
+                return nothing
             candidates = self._among(valid, suspects)
             held = self._among(held.where(F.col("event_date").isin(sorted(held_days))), found)
         verdicts = self._keep(dedupe.verdicts(candidates, held))
-        conflicts = verdicts.where(F.col("verdict") == dedupe.CONFLICT).select("message_id").toArrow()
-        self.conflicts = conflicts.column("message_id").to_pylist()
+        told = verdicts.select("message_id", "verdict").toArrow().to_pydict()
+        pairs = list(zip(told["message_id"], told["verdict"], strict=True))
+        self.conflicts = [message_id for message_id, verdict in pairs if verdict == dedupe.CONFLICT]
+        self.repeats = len(pairs) - len(self.conflicts)
         return _joined(staged, verdicts)
 
     def with_record_verdicts(self, staged: DataFrame) -> DataFrame:
@@ -61,6 +107,27 @@ class KnownEvents:
         )
         return _joined(staged, self._keep(dedupe.verdicts(valid, held)))
 
+    def _census(self, staged: DataFrame) -> Census:
+        """One look at the staged rows: the keys of the valid ones, and how many of each kind there are."""
+        is_valid = F.size("errors") == 0
+        columns = {
+            "hash": dedupe.key_hash(),
+            "day": F.coalesce(F.datediff("event_date", F.lit(EPOCH)), F.lit(0)),
+            "valid": is_valid,
+            "suppressed": is_valid & F.col("is_suppressed"),
+            "stating": is_valid & (F.col("preferences").isNotNull() | F.col("gpc")),
+            "named": is_valid & (F.col("email_token").isNotNull() | F.col("phone_token").isNotNull()),
+        }
+        table = staged.select(*[value.alias(name) for name, value in columns.items()]).toArrow()
+        valid = table.column("valid").to_numpy()
+        counts = {name: pc.sum(table.column(name)).as_py() or 0 for name in ("suppressed", "stating", "named")}
+        return Census(
+            hashes=table.column("hash").to_numpy()[valid],
+            days=table.column("day").to_numpy()[valid],
+            invalid=int(len(valid) - valid.sum()),
+            **counts,
+        )
+
     def _keep(self, verdicts: DataFrame) -> DataFrame:
         self._kept.append(verdicts.persist())
         return self._kept[-1]
@@ -69,7 +136,7 @@ class KnownEvents:
         """Frees what the batch held."""
         for frame in self._kept:
             frame.unpersist()
-        self._kept, self.conflicts, self._batch = [], [], None
+        self._kept, self.conflicts, self.repeats, self._batch = [], [], 0, None
 
     def remember(self) -> None:
         """The batch is in silver: its keys count from now on."""
@@ -106,3 +173,11 @@ class KnownEvents:
 def _joined(staged: DataFrame, verdicts: DataFrame) -> DataFrame:
     """Few rows have a verdict: they are sent to all."""
     return staged.join(F.broadcast(verdicts), "message_id", "left")
+
+
+def _with_payloads(judged: DataFrame, batch: DataFrame, message_ids: list[str]) -> DataFrame:
+    """Brings the raw text back for valid rows that go to quarantine after all."""
+    kept = batch.where(F.col("message_id").isin(message_ids))
+    texts = kept.select("message_id", F.col("payload").alias("conflict_payload"))
+    joined = judged.join(F.broadcast(texts), "message_id", "left")
+    return joined.withColumn("payload", F.coalesce("payload", "conflict_payload")).drop("conflict_payload")

@@ -16,12 +16,12 @@ from expectations.contracts import SourceContract
 from expectations.contracts.mapping import ConsentRule, EventId, EventMapping, Lookup, Moment, Value
 from jobs.ingest.stream import tokenize
 from jobs.ingest.stream.consents import CATEGORIES
+from jobs.ingest.stream.envelope import WITH_TRAITS
 
 At = Callable[[str], Column]  # the value at a path
 CATEGORY = {purpose: category for category, purpose in reversed(CATEGORIES.items())}
 IDENTIFIERS = {"user_id": "userId", "anonymous_id": "anonymousId", "loyalty_id": "loyaltyId"}
 CONTACT = ("email", "phone")
-WITH_TRAITS = ("identify", "group")
 UNITS = {"epoch_s": 1_000_000, "epoch_ms": 1_000}
 LAST_MICROSECOND = 253_402_300_799_999_999  # of the year 9999
 ISO = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"
@@ -32,6 +32,8 @@ COMMA_NUMBER = r"^[+-]?\d+(,\d+)?$"
 def with_message(frame: DataFrame, sources: dict[str, SourceContract], key: bytes) -> DataFrame:
     """Adds `message`. `key` is that of the tokens: event ids made of e-mail addresses must not be open to guessing."""
     mapped = tuple(source.model_dump_json() for source in sources.values() if source.mapping is not None)
+    if not mapped:
+        return frame.withColumn("message", F.col("payload"))
     return frame.withColumn("message", _expression(frame.sparkSession, mapped, key))
 
 

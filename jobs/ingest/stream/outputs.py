@@ -14,81 +14,98 @@ EVENT_COLUMNS = (
     "message_id", "source", "is_simulated", "origin", "receive_position", "received_at", "payload", "errors",
     "contract_version", "event_id", "type", "name", "occurred_at", "effective_at", "is_time_suspect", "user_id",
     "anonymous_id", "loyalty_id", "email", "phone", "email_token", "phone_token", "consent", "context", "properties",
-    "event_date", "consent_categoryPreferences", "gpc", "key_kind", "flags", "body_hash", "is_suppressed",
+    "event_date", "preferences", "gpc", "key_kind", "flags", "body_hash", "is_suppressed",
 )  # fmt: skip
 NEWS_COLUMNS = ["event_id", "is_simulated", "effective_at", "received_at", "receive_position", "name"]
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One batch: judged events and records with `verdict` (duplicate, conflict or NULL); errors decide first."""
+    """One batch: judged events and records with `verdict` (duplicate, conflict or NULL); errors decide first.
 
-    events: DataFrame
-    records: DataFrame
+    None stands for a kind that the batch has no row of; `empty` names tables that get no row.
+    """
 
-    @property
-    def unique_events(self) -> DataFrame:
+    events: DataFrame | None
+    records: DataFrame | None
+    empty: frozenset[str] = frozenset()
+    has_contacts: bool = True
+
+    def unique_events(self) -> list[DataFrame]:
         """First sightings of valid events, suppressed ones too: what they say of consent counts."""
-        return self.events.where((F.size("errors") == 0) & F.col("verdict").isNull())
+        return [rows.where((F.size("errors") == 0) & F.col("verdict").isNull()) for rows in _present(self.events)]
 
-    @property
-    def accepted_events(self) -> DataFrame:
+    def accepted_events(self) -> list[DataFrame]:
         """Rows of silver_events."""
-        return self.unique_events.where(~F.col("is_suppressed"))
+        return [rows.where(~F.col("is_suppressed")) for rows in self.unique_events()]
 
-    @property
-    def accepted_records(self) -> DataFrame:
+    def accepted_records(self) -> list[DataFrame]:
         """Rows of silver_records."""
-        return self.records.where((F.size("errors") == 0) & F.col("verdict").isNull())
+        return [rows.where((F.size("errors") == 0) & F.col("verdict").isNull()) for rows in _present(self.records)]
+
+    def accepted(self) -> list[DataFrame]:
+        """Both."""
+        return [*self.accepted_events(), *self.accepted_records()]
 
     def tables(self) -> dict[str, DataFrame]:
-        """What each table gets, by its name."""
-        return {
-            "silver_events": self.accepted_events,
-            "silver_records": self.accepted_records,
+        """What each table gets, by its name; tables that cannot get anything are not named."""
+        if not _present(self.events, self.records):
+            return {}
+        parts = {
+            "silver_events": self.accepted_events(),
+            "silver_records": self.accepted_records(),
             "silver_identifiers": self.identifiers(),
             "consents": self.consents(),
-            "quarantine_messages": self.quarantined(),
-            "ops_dropped_messages": self.dropped(),
         }
+        found = {name: _union(frames, name) for name, frames in parts.items() if frames}
+        return found | {"quarantine_messages": self.quarantined(), "ops_dropped_messages": self.dropped()}
 
-    def identifiers(self) -> DataFrame:
+    def identifiers(self) -> list[DataFrame]:
         """Rows of silver_identifiers."""
-        of_events = events.to_identifiers(self.accepted_events)
-        return _union([of_events, records.record_identifiers(self.accepted_records)], "silver_identifiers")
+        return [
+            *map(events.to_identifiers, self.accepted_events()),
+            *map(records.record_identifiers, self.accepted_records()),
+        ]
 
-    def consents(self) -> DataFrame:
+    def consents(self) -> list[DataFrame]:
         """Rows of consents."""
-        of_events = _latest_statement(consents.to_consents(events.to_identifiers(self.unique_events)))
-        of_records = records.record_consents(records.record_identifiers(self.accepted_records))
+        of_events = [
+            _latest_statement(consents.to_consents(events.to_identifiers(rows))) for rows in self.unique_events()
+        ]
+        of_records = [records.record_consents(records.record_identifiers(rows)) for rows in self.accepted_records()]
         parts = ["source", "event_id", "identifier_type", "identifier_value", "purpose"]
-        both = _union([of_events, of_records], "consents")
-        return both.withColumn("consent_id", F.sha2(F.concat_ws("\x1f", *parts), 256))
+        consent_id = F.sha2(F.concat_ws("\x1f", *parts), 256)
+        return [rows.withColumn("consent_id", consent_id) for rows in (*of_events, *of_records)]
 
     def quarantined(self) -> DataFrame:
         """Rows of quarantine_messages: what is wrong, and what claims the id of another event."""
         conflict = F.array(F.lit(f"{Reason.ID_CONFLICT.value}:messageId"))
-        conflicts = self.events.where((F.size("errors") == 0) & (F.col("verdict") == dedupe.CONFLICT))
-        frames = [
-            self.events.where(F.size("errors") > 0),
-            conflicts.withColumn("errors", conflict),
-            self.records.where(F.size("errors") > 0),
-        ]
+        is_conflict = (F.size("errors") == 0) & (F.col("verdict") == dedupe.CONFLICT)
+        frames = [rows.where(F.size("errors") > 0) for rows in _present(self.events, self.records)]
+        frames += [rows.where(is_conflict).withColumn("errors", conflict) for rows in _present(self.events)]
         return _with_reasons(_union(frames, "quarantine_messages", ("errors",)))
 
     def dropped(self) -> DataFrame:
         """Rows of ops_dropped_messages."""
         repeated_event = (F.size("errors") == 0) & (F.col("verdict") == dedupe.DUPLICATE)
         repeated_record = (F.size("errors") == 0) & F.col("verdict").isNotNull()
-        suppressed = self.unique_events.where(F.col("is_suppressed"))
-        return _union(
-            [
-                _dropped(self.events.where(repeated_event), "duplicate", DropReason.REPEATED_EVENT_ID),
-                _dropped(self.records.where(repeated_record), "duplicate", DropReason.REPEATED_RECORD),
-                _dropped(suppressed, "suppressed", DropReason.NO_ANALYTICS_CONSENT),
-            ],
-            "ops_dropped_messages",
-        )
+        repeats = [
+            _dropped(rows.where(repeated_event), "duplicate", DropReason.REPEATED_EVENT_ID)
+            for rows in _present(self.events)
+        ]
+        repeats += [
+            _dropped(rows.where(repeated_record), "duplicate", DropReason.REPEATED_RECORD)
+            for rows in _present(self.records)
+        ]
+        suppressed = [
+            _dropped(rows.where(F.col("is_suppressed")), "suppressed", DropReason.NO_ANALYTICS_CONSENT)
+            for rows in self.unique_events()
+        ]
+        return _union([*repeats, *suppressed], "ops_dropped_messages")
+
+
+def _present(*frames: DataFrame | None) -> list[DataFrame]:
+    return [frame for frame in frames if frame is not None]
 
 
 def _union(frames: list[DataFrame], table: str, extra: tuple[str, ...] = ()) -> DataFrame:

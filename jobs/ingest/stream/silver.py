@@ -8,6 +8,7 @@ import json
 import logging
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
@@ -15,6 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from expectations import contracts
+from expectations.contracts import SourceContract
 from jobs.core.catalog import lake_table
 from jobs.core.failpoints import Failpoint, Sabotage, fail_at, fail_when_files_appear, sabotaged
 from jobs.core.settings import Settings
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 QUERY = "silver"
 ACCEPTED = ("silver_events", "silver_records", "silver_identifiers", "consents")
 SET_ASIDE = ("quarantine_messages", "ops_dropped_messages")
+STAGING = {"compression": "none", "parquet.enable.dictionary": "false"}
 
 
 class SilverBatch:
@@ -62,44 +65,63 @@ class SilverBatch:
         log.info("silver batch %d: written", batch_id)
 
     def judge(self, batch: DataFrame) -> Judged:
-        """Bronze-shaped rows → the same rows judged, through files that are gone when the batch ends."""
+        """Bronze-shaped rows → the same rows judged, through files that are gone when the batch ends.
+
+        Only the contracts of the sources in the batch take part: most batches hold few sources, and a short judgement is
+        planned, compiled and run faster.
+        """
         shutil.rmtree(self.work, ignore_errors=True)  # what a killed batch left behind
-        ours = [s for s in self.sources.values() if s.kind == "records"]
-        is_record = F.col("source").isin(*[s.name for s in ours])
-        event_rows = events.judge_events(batch.where(~is_record), self.sources, self.events, self.key)
-        event_rows = event_rows.withColumn("is_suppressed", consents.is_suppressed())
-        record_rows = records.judge_records(batch.where(is_record), ours, self.key)
-        both = self.threads.map(
-            lambda pair: self._staged(*pair),
-            [(event_rows.select(*EVENT_COLUMNS, "endpoint", "receipt", "payload_error"), "events"),
-             (record_rows, "records")],
-        )  # fmt: skip
-        all_events, all_records = both
-        judged = self.known.with_verdicts(all_events)
-        if conflicts := self.known.conflicts:
-            judged = _with_payloads(judged, batch, conflicts)
-        return Judged(judged, self.known.with_record_verdicts(all_records))
+        present = self._present(batch)
+        records_of = [s for name, s in self.sources.items() if name in present and s.kind == "records"]
+        events_of = {name: s for name, s in self.sources.items() if name in present and s.kind == "events"}
+        is_record = F.col("source").isin(*[s.name for s in records_of]) if records_of else F.lit(False)
+        if all(present.values()):
+            batch = batch.withColumn(
+                "is_checked", F.lit(True)
+            )  # no door was passed by: the look at the text is left out
+        stages: dict[str, DataFrame] = {}
+        if len(present) > len(records_of):
+            stages["events"] = self._judged_events(batch.where(~is_record), events_of)
+        if records_of:
+            stages["records"] = records.judge_records(batch.where(is_record), records_of, self.key)
+        staged = dict(self.threads.map(lambda name: (name, self._staged(stages[name], name)), stages))
+        return self.known.judged(staged.get("events"), staged.get("records"), batch)
+
+    def _present(self, batch: DataFrame) -> dict[str, bool]:
+        """The sources in the batch, and whether a door has looked at all of their texts."""
+        checked = F.min(F.coalesce("is_checked", F.lit(False))).alias("checked")
+        found = batch.groupBy("source").agg(checked).toArrow().to_pydict()
+        return dict(zip(found["source"], found["checked"], strict=True))
+
+    def _judged_events(self, rows: DataFrame, sources: dict[str, SourceContract]) -> DataFrame:
+        judged = events.judge_events(rows, sources, self.events, self.key)
+        judged = judged.withColumn("is_suppressed", consents.is_suppressed())
+        return judged.select(*EVENT_COLUMNS, "endpoint", "receipt", "payload_error")
 
     def _staged(self, frame: DataFrame, name: str) -> DataFrame:
         """The judged rows, computed once, through a file: what follows plans against a few columns of Parquet and not
-        against the whole judgement again, and holds nothing in memory. Closed to others, gone when the batch ends."""
+        against the whole judgement again, and holds nothing in memory. Closed to others, gone when the batch ends; plain
+        encoding, since it is read within seconds."""
         self.work.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = str(self.work / name)
-        _without_good_payloads(frame).write.mode("overwrite").parquet(path)
+        writer = _without_good_payloads(frame).write.mode("overwrite").options(**STAGING)
+        writer.parquet(path)
         return self.session.read.schema(frame.schema).parquet(path)
 
     def write(self, judged: Judged, *, app_id: str, version: int, mark: str) -> None:
         """Appends the batch to all tables, what is accepted first; each table skips what it has seen."""
         self.keep_identifiers(judged)
-        marked = {name: frame.withColumn("ingest_batch", F.lit(mark)) for name, frame in judged.tables().items()}
-        list(self.threads.map(lambda name: self._append(marked[name], name, app_id, version), ACCEPTED))
+        tables = {name: frame for name, frame in judged.tables().items() if name not in judged.empty}
+        marked = {name: frame.withColumn("ingest_batch", F.lit(mark)) for name, frame in tables.items()}
+        accepted, set_aside = ([name for name in names if name in marked] for names in (ACCEPTED, SET_ASIDE))
+        list(self.threads.map(lambda name: self._append(marked[name], name, app_id, version), accepted))
         self.known.remember()
         fail_at(self.settings, Failpoint.AFTER_SILVER_BEFORE_QUARANTINE)
         if sabotaged(self.settings, Sabotage.QUARANTINE_AFTER_COMMIT):
-            self.late = {name: marked[name].toArrow() for name in SET_ASIDE}
+            self.late = {name: marked[name].toArrow() for name in set_aside}
             self.late_id = (app_id, version)
             return
-        list(self.threads.map(lambda name: self._append(marked[name], name, app_id, version), SET_ASIDE))
+        list(self.threads.map(lambda name: self._append(marked[name], name, app_id, version), set_aside))
 
     def _append(self, frame: DataFrame, name: str, app_id: str, version: int) -> None:
         unguarded = sabotaged(self.settings, Sabotage.NO_VERSION_CHECK)
@@ -120,27 +142,23 @@ class SilverBatch:
 
     def keep_identifiers(self, judged: Judged) -> None:
         """Stores token → value of every e-mail and phone that silver is about to refer to; before silver, not after."""
+        if not judged.has_contacts:
+            return
         columns = [
             F.struct(F.col(f"{kind}_token").alias("token"), tokenize.normalised(kind, F.col(kind)).alias("value"))
             for kind in events.TOKENISED
         ]
         pair = F.explode(F.array(*columns)).alias("pair")
-        both = judged.accepted_events.select(pair).union(judged.accepted_records.select(pair))
-        found = both.select("pair.*").where("token is not null").distinct().toArrow().to_pydict()
+        has_one = F.coalesce(*[f"{kind}_token" for kind in events.TOKENISED]).isNotNull()
+        pairs = [frame.where(has_one).select(pair) for frame in judged.accepted()]
+        both = reduce(lambda a, b: a.union(b), pairs).select("pair.*")
+        found = both.where("token is not null").distinct().toArrow().to_pydict()
         vault.store(self.settings, zip(found["token"], found["value"], strict=True))
 
 
 def _without_good_payloads(frame: DataFrame) -> DataFrame:
     """Only quarantine needs the raw text; keeping it for every row would double what is written."""
     return frame.withColumn("payload", F.when(F.size("errors") > 0, F.col("payload")))
-
-
-def _with_payloads(judged: DataFrame, batch: DataFrame, message_ids: list[str]) -> DataFrame:
-    """Brings the raw text back for valid rows that go to quarantine after all."""
-    kept = batch.where(F.col("message_id").isin(message_ids))
-    texts = kept.select("message_id", F.col("payload").alias("conflict_payload"))
-    joined = judged.join(F.broadcast(texts), "message_id", "left")
-    return joined.withColumn("payload", F.coalesce("payload", "conflict_payload")).drop("conflict_payload")
 
 
 def checkpoint_id(settings: Settings) -> str:

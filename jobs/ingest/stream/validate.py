@@ -1,6 +1,7 @@
 """Judges event messages against their contracts: adds `errors`, an array of `code:field`, and never drops a row.
 
 In: a frame of `envelope.with_envelope`. Out: the same rows plus `errors` (empty when valid) and `contract_version`.
+The rules of an event's properties are asked of the sources that may send it; elsewhere it is `unknown_event` and no more.
 Codes come from `reasons.Reason`; details name fields, never values. A rule is a text or NULL, and a row's rules are
 joined to one text: good rows, nearly all of them, build no arrays.
 """
@@ -13,7 +14,7 @@ from pyspark.sql import functions as F
 
 from expectations.contracts import EventContract, FieldContract, PiiClass, SourceContract
 from jobs.ingest.reasons import Reason
-from jobs.ingest.stream.envelope import exploded_json, parse_time
+from jobs.ingest.stream.envelope import parse_time
 
 KNOWN_TYPES = ("track", "identify", "page", "screen", "group", "alias")
 # Also as it looks inside a URL, where @ is %40.
@@ -21,7 +22,6 @@ EMAIL_LIKE = r"[A-Za-z0-9._%+-]+(@|%40)[A-Za-z0-9-]+\.[A-Za-z]{2,}"
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 INTEGER = r"^[+-]?\d{1,15}(\.0+)?$"
 ISO_DATE = "yyyy-MM-dd"
-PROPERTY = "p_"
 NEXT = "\x1e"  # between the errors of a row
 
 
@@ -110,43 +110,61 @@ def _array_errors(text: Column, field: FieldContract, name: str) -> list[Column]
     return [*found, F.when(is_bad, F.array_join(F.array_distinct(every), NEXT))]
 
 
+def prop(name: str) -> Column:
+    """A property of the message as text; the name may hold anything."""
+    return F.col("p")[name]
+
+
 def _property_errors(events: dict[str, EventContract]) -> list[Column]:
     """The rules of all events' properties, each once: a property that ten events declare alike is judged by one
-    expression for the ten. Spark compiles a row's judgement to one method, which must stay small to be compiled at all.
+    expression for the ten, and the rules that the same events share stand behind one look at the name.
     """
     alike: dict[tuple[str, str], tuple[str, FieldContract, list[str]]] = {}
     for contract in events.values():
         for name, field in contract.properties.items():
             rules_only = field.model_dump_json(exclude={"description", "outlier", "pii"})
             alike.setdefault((name, rules_only), (name, field, []))[2].append(contract.name)
-    found: list[Column] = []
+    shared: dict[tuple[str, ...], list[Column]] = {}
     for name, field, of_events in alike.values():
-        value = F.col(PROPERTY + name)
+        value = prop(name)
         rules = _array_errors(value, field, name) if field.type == "array" else field_errors(value, field, name)
-        found += [F.when(F.col("name").isin(*of_events), rule) for rule in rules]
-    return found
+        shared.setdefault(tuple(of_events), []).extend(rules)
+    return [
+        F.when(F.col("name").isin(*of_events), F.nullif(joined(rules), F.lit("")))
+        for of_events, rules in shared.items()
+        if rules
+    ]
 
 
 def _envelope_errors() -> list[Column]:
-    named = ("m_userId", "m_anonymousId", "m_loyaltyId", "p_loyalty_id", "email", "phone", "m_previousId", "m_groupId")
+    named = ("m.userId", "m.anonymousId", "m.loyaltyId", "p.loyalty_id", "email", "phone", "m.previousId", "m.groupId")
     blank = reduce(lambda a, b: a & b, [F.coalesce(F.trim(F.col(c)) == "", F.lit(True)) for c in named])
     return [
-        error(F.coalesce(F.trim("m_messageId") == "", F.lit(True)), Reason.MISSING_EVENT_ID, "messageId"),
-        error(~F.coalesce(F.col("m_type").isin(*KNOWN_TYPES), F.lit(False)), Reason.UNKNOWN_TYPE, "type"),
+        error(F.coalesce(F.trim("event_id") == "", F.lit(True)), Reason.MISSING_EVENT_ID, "messageId"),
+        error(~F.coalesce(F.col("type").isin(*KNOWN_TYPES), F.lit(False)), Reason.UNKNOWN_TYPE, "type"),
         error(F.col("occurred_at").isNull(), Reason.BAD_TIMESTAMP, "timestamp"),
         error(blank, Reason.MISSING_IDENTIFIER, "userId"),
     ]
 
 
-def _unknown_event(sources: dict[str, SourceContract], events: dict[str, EventContract]) -> Column:
+def is_known(sources: dict[str, SourceContract], events: dict[str, EventContract]) -> Column:
+    """Whether the row's source may send an event of this type and name; a source that takes any event may."""
     allowed = [
-        (F.col("source") == source.name) & (F.col("m_type") == kind) & F.col("name").isin(*names)
+        (F.col("source") == source.name) & (F.col("type") == kind) & F.col("name").isin(*names)
         for source in sources.values()
         for kind, names in _names_by_type(source, events).items()
     ]
     lenient = [s.name for s in sources.values() if s.unknown_events == "accept"]
     known = reduce(lambda a, b: a | b, allowed, F.col("source").isin(*lenient) if lenient else F.lit(False))
-    return error(F.col("m_type").isin(*KNOWN_TYPES) & ~F.coalesce(known, F.lit(False)), Reason.UNKNOWN_EVENT, "event")
+    return F.coalesce(known, F.lit(False))
+
+
+def that_matter(sources: dict[str, SourceContract], events: dict[str, EventContract]) -> dict[str, EventContract]:
+    """The events that these sources may send: what the others ask can change nothing."""
+    if any(source.unknown_events == "accept" for source in sources.values()):
+        return events
+    named = {name for source in sources.values() for name in source.events}
+    return {name: event for name, event in events.items() if name in named}
 
 
 def _names_by_type(source: SourceContract, events: dict[str, EventContract]) -> dict[str, list[str]]:
@@ -168,36 +186,40 @@ def leaks_address(value: Column) -> Column:
 def _leaks(events: dict[str, EventContract]) -> list[Column]:
     """Errors for addresses in places that no contract declares as PII; such a message must not reach silver."""
     rebuilt = [e.name for e in events.values() if any(f.pii is not PiiClass.NONE for f in e.properties.values())]
-    body = F.when(~F.coalesce(F.col("name").isin(*rebuilt), F.lit(False)), F.col("body"))
+    is_rebuilt = F.col("is_known") & F.col("name").isin(*rebuilt) if rebuilt else F.lit(False)
     places = {
-        "properties": body,
+        "properties": F.when(~is_rebuilt, F.col("body")),
         "context": F.col("context"),
-        "consent": F.col("c_consent"),
-        "anonymousId": F.col("m_anonymousId"),
-        "loyaltyId": F.coalesce("m_loyaltyId", F.col(PROPERTY + "loyalty_id")),
+        "consent": F.col("c.consent"),
+        "anonymousId": F.col("m.anonymousId"),
+        "loyaltyId": F.coalesce("m.loyaltyId", prop("loyalty_id")),
     }
     return [error(leaks_address(value), Reason.UNDECLARED_PII, place) for place, value in places.items()]
 
 
-def with_properties(frame: DataFrame, events: dict[str, EventContract]) -> DataFrame:
-    """Adds one text column `p_<property>` per property that any contract declares, and the raw e-mail and phone."""
-    names = sorted({name for event in events.values() for name in event.properties} | {"loyalty_id", "email", "phone"})
-    parsed = exploded_json(frame, "body", ", ".join(f"`{name}` string" for name in names), PROPERTY)
-    is_identify = F.col("m_type") == "identify"
-    return parsed.withColumns(
-        {
-            kind: F.coalesce(F.when(is_identify, F.col(PROPERTY + kind)), F.col(f"c_traits.{kind}"))
-            for kind in ("email", "phone")
-        }
+def property_names(events: dict[str, EventContract]) -> list[str]:
+    """Every property that one of the contracts declares, and the three that identify."""
+    return sorted({name for event in events.values() for name in event.properties} | {"loyalty_id", "email", "phone"})
+
+
+def with_contacts(frame: DataFrame) -> DataFrame:
+    """Adds the raw e-mail and phone: of an identify's traits, or of the context's."""
+    is_identify = F.col("type") == "identify"
+    return frame.withColumns(
+        {kind: F.coalesce(F.when(is_identify, prop(kind)), F.col(f"c.traits.{kind}")) for kind in ("email", "phone")}
     )
 
 
 def with_errors(frame: DataFrame, sources: dict[str, SourceContract], events: dict[str, EventContract]) -> DataFrame:
-    """Adds `errors` and `contract_version` to a frame of `with_properties`."""
+    """Adds `errors` and `contract_version` to a frame of `with_contacts`."""
     versions = F.create_map(*[F.lit(part) for e in events.values() for part in (e.name, e.version)])
-    rules = [*_envelope_errors(), _unknown_event(sources, events), *_leaks(events), *_property_errors(events)]
-    errors = F.when(F.col("text_error").isNotNull(), F.concat("text_error", F.lit(":payload"))).otherwise(joined(rules))
-    judged = frame.withColumns(
+    matter = that_matter(sources, events)
+    marked = frame.withColumn("is_known", is_known(sources, events))
+    unknown = error(F.col("type").isin(*KNOWN_TYPES) & ~F.col("is_known"), Reason.UNKNOWN_EVENT, "event")
+    of_event = F.when(F.col("is_known"), F.nullif(joined(_property_errors(matter)), F.lit("")))
+    rules = joined([*_envelope_errors(), unknown, *_leaks(matter), of_event])
+    errors = F.when(F.col("text_error").isNotNull(), F.concat("text_error", F.lit(":payload"))).otherwise(rules)
+    judged = marked.withColumns(
         {"error_text": errors, "contract_version": F.coalesce(versions[F.col("name")].cast("long"), F.lit(0))}
     )
     return judged.withColumn("errors", as_array(F.col("error_text"))).drop("error_text")
