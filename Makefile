@@ -11,6 +11,7 @@ STAMP := $(VENV)/.c360-setup
 LANES := unit contracts collector pulls dbt dags models sync spark e2e
 PORT ?=
 HOUSEHOLDS ?=
+PART ?=
 
 .PHONY: help
 help: ## print this list
@@ -121,9 +122,12 @@ format: ## ruff: format and fix what can be fixed
 
 ## ---- benchmarks ----------------------------------------------------------------------------------------------------
 
-.PHONY: bench-collector
+.PHONY: bench-collector bench-ingest
 bench-collector: setup ## events per second that the collector acknowledges, beside a server that does nothing
 	@$(BIN)/python benchmarks/collector.py
+
+bench-ingest: setup ## the ingest stream beside a DuckDB + delta-rs loop, its growth and its latency; PART=throughput for one
+	@$(BIN)/python benchmarks/ingest.py $(PART)
 
 ## ---- housekeeping --------------------------------------------------------------------------------------------------
 

@@ -26,7 +26,11 @@ def _properties(name: str, draw: random.Random) -> dict[str, object]:
         return {"product_id": product, "cart_id": f"c{draw.randrange(10**6)}", "quantity": draw.randrange(1, 5)}
     if name == "Order Completed":
         items = [
-            {"product_id": f"{draw.randrange(20_000):07d}", "quantity": 1, "sales_value": draw.randrange(100, 900) / 100}
+            {
+                "product_id": f"{draw.randrange(20_000):07d}",
+                "quantity": 1,
+                "sales_value": draw.randrange(100, 900) / 100,
+            }
             for _ in range(3)
         ]
         return {"order_id": f"o{draw.randrange(10**9)}", "currency": "USD", "total": 12.5, "products": items}

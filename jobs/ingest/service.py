@@ -40,6 +40,7 @@ class Service:
     stopping: threading.Event = field(default_factory=threading.Event)
     sealed: int = 0
     rejected: int = 0
+    told: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> ExitCode:
         """Until `stop`; raises PermanentError when a stream dies or the balance is off."""
@@ -77,9 +78,19 @@ class Service:
             for query in queries:
                 if not query.isActive:
                     raise PermanentError(f"the {query.name} stream has stopped: {query.exception()}")
+                self._tell(query)
             if time.monotonic() - balanced > BALANCE_SECONDS:
                 balanced = time.monotonic()
                 self._balance()
+
+    def _tell(self, query: StreamingQuery) -> None:
+        """A line for each micro-batch that moved something: how long it took is the first thing to ask of a late stream."""
+        progress = query.lastProgress
+        if progress is None or progress["batchId"] == self.told.get(query.name):
+            return
+        self.told[query.name] = progress["batchId"]
+        if progress["numInputRows"]:
+            log.info("%s: batch %d took %.1f s", query.name, progress["batchId"], progress["batchDuration"] / 1000)
 
     def _balance(self) -> None:
         wrong = [str(row["source"]) for row in record_balance(self.context) if not row["is_balanced"]]
