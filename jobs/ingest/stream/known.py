@@ -46,7 +46,8 @@ class KnownEvents:
             if not len(suspects):
                 return staged.withColumn("verdict", F.lit(None).cast("string"))
             candidates = self._among(valid, suspects)
-            held = self._among(held.where(F.col("event_date").isin(sorted(held_days))), found)
+            days_held = [dedupe.day_literal(day) for day in sorted(held_days)]
+            held = self._among(held.where(F.col("event_date").isin(days_held)), found)
         verdicts = self._keep(dedupe.verdicts(candidates, held))
         conflicts = verdicts.where(F.col("verdict") == dedupe.CONFLICT).select("message_id").toArrow()
         self.conflicts = conflicts.column("message_id").to_pylist()
