@@ -27,12 +27,12 @@ class IngestSide:
         self.fired: list[str] = []
 
     def kill_at_work(self) -> str:
-        """Starts, waits until a micro-batch is at work, and kills it there."""
+        """Starts, waits until a micro-batch is at work, and kills it there; every second time without its JVM."""
         child = self._start()
         before = self.silver.committed
         self._wait(child, lambda: self.silver.is_at_work and (self.silver.begun > before or before < 0))
         time.sleep(self._chance.uniform(0, LONGEST_PAUSE))
-        self._kill(child)
+        self._kill(child, leaves_jvm=self.killed_at_work % 2 == 1)  # as `kill -9 <pid>` or the kernel's OOM killer does
         at_work = self.silver.is_at_work or self.bronze.is_at_work
         self.killed_at_work += at_work
         return f"killed in silver batch {self.silver.begun}" if at_work else f"killed after batch {self.silver.begun}"
@@ -73,8 +73,8 @@ class IngestSide:
     def _start(self, **settings: str) -> Child:
         return self._children.start("ingest", "ingest", "run", "--continuous", "--every", EVERY, **settings)
 
-    def _kill(self, child: Child) -> None:
-        if not child.kill():
+    def _kill(self, child: Child, *, leaves_jvm: bool = False) -> None:
+        if not child.kill(leaves_jvm=leaves_jvm):
             raise DrillError(f"the ingest service was dead before it was killed: {child.tail()}")
         self.killed += 1
 

@@ -28,9 +28,12 @@ class Children:
     logs: Path
     environment: dict[str, str] = field(default_factory=dict)
     _all: list["Child"] = field(default_factory=list)
+    _is_over: bool = False
 
     def start(self, name: str, *arguments: str, **settings: str) -> "Child":
         """`c360 <arguments>` with `C360_<NAME>` set for each keyword."""
+        if self._is_over:
+            raise DrillError("the drill is over; nothing is started any more")
         given = {f"C360_{key.upper()}": value for key, value in settings.items()}
         if "fail_at" in settings or "sabotage" in settings:
             given["C360_TESTING"] = "1"
@@ -50,7 +53,8 @@ class Children:
         return self._all[-1]
 
     def end_all(self) -> None:
-        """Nothing of ours stays."""
+        """Nothing of ours stays, and nothing new comes."""
+        self._is_over = True
         for child in self._all:
             child.sweep()
 
@@ -66,10 +70,13 @@ class Child:
     def is_alive(self) -> bool:
         return self.process.poll() is None
 
-    def kill(self) -> bool:
-        """SIGKILL for the whole group; returns whether it was alive until then."""
+    def kill(self, *, leaves_jvm: bool = False) -> bool:
+        """SIGKILL for the whole group, or for the command alone, whose JVM is left to notice; whether it lived until then."""
         was_alive = self.is_alive
-        self.sweep()
+        if leaves_jvm:
+            self.process.kill()
+        else:
+            self.sweep()
         self.process.wait(END_SECONDS)
         return was_alive and self.process.returncode == KILLED
 
