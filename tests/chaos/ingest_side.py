@@ -12,7 +12,8 @@ from jobs.lake.delta import read, row_count
 
 EVERY = "1 seconds"
 BATCH_SECONDS = 240  # the first batch of a cold JVM on a busy machine, and what stood before it
-LONGEST_PAUSE = 6.0  # into a batch, before it is killed
+BATCH_BEGUN = b": judging"  # the service's own word that a micro-batch of silver is at work
+LONGEST_PAUSE = 10.0  # into a batch, before it is killed
 RUN_SECONDS = 1_800
 
 
@@ -29,8 +30,7 @@ class IngestSide:
     def kill_at_work(self) -> str:
         """Starts, waits until a micro-batch is at work, and kills it there; every second time without its JVM."""
         child = self._start()
-        before = self.silver.committed
-        self._wait(child, lambda: self.silver.is_at_work and (self.silver.begun > before or before < 0))
+        self._wait(child, lambda: BATCH_BEGUN in child.log.read_bytes())
         time.sleep(self._chance.uniform(0, LONGEST_PAUSE))
         self._kill(child, leaves_jvm=self.killed_at_work % 2 == 1)  # as `kill -9 <pid>` or the kernel's OOM killer does
         at_work = self.silver.is_at_work or self.bronze.is_at_work
