@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.c360-setup
 LANES := unit contracts collector pulls dbt dags models sync spark e2e
 PORT ?=
+TIER ?=
+SEED ?=
 HOUSEHOLDS ?=
 PART ?=
 
@@ -85,6 +87,10 @@ test-$(1): setup ## only the lane $(1)
 endef
 $(foreach name,$(LANES),$(eval $(call lane,$(name))))
 test-collector: browser
+
+.PHONY: chaos
+chaos: setup ## kill everything while events come in, then count them: tier A (20 min); TIER=B by hand (90 min); SEED=1
+	@PYTHONPATH=tests $(BIN)/python -m chaos --tier $(or $(TIER),A) $(if $(SEED),--seed $(SEED))
 
 ## ---- lint ----------------------------------------------------------------------------------------------------------
 

@@ -51,13 +51,15 @@ def read_messages(path: Path, contract: SourceContract) -> Iterator[Message]:
 
 
 def read_log(path: Path) -> Iterator[Message]:
-    """All messages of a landing-log segment; torn bytes are a message of the log itself, for they were received."""
+    """All messages of a landing-log segment, their texts judged here; torn bytes are a message of the log itself, for they
+    were received."""
     for line, found in read_segment(path):
         if isinstance(found, Torn):
             yield Message(line, as_text(found.raw), Reason.TRUNCATED)
         else:
             receipt = json.dumps(found.receipt, ensure_ascii=True, separators=(",", ":"))
-            yield Message(line, found.payload, found.error, found.source, found.received_us, found.endpoint, receipt)
+            error = found.error or text_error(found.payload)
+            yield Message(line, found.payload, error, found.source, found.received_us, found.endpoint, receipt)
 
 
 def as_text(raw: bytes) -> str:

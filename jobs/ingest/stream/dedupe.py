@@ -53,8 +53,13 @@ def within_window(days: Iterable[date]) -> Column:
             ranges[-1] = (ranges[-1][0], high)
         else:
             ranges.append((low, high))
-    terms = [F.col("event_date").between(F.lit(low), F.lit(high)) for low, high in ranges]
+    terms = [F.col("event_date").between(day_literal(low), day_literal(high)) for low, high in ranges]
     return reduce(lambda a, b: a | b, terms, F.lit(False))
+
+
+def day_literal(day: date) -> Column:
+    """The day as a constant. PySpark itself spells the year 1 as `1`, which the JVM refuses, and the stream would stand still."""
+    return F.lit(day.isoformat()).cast("date")
 
 
 def _shifted(day: date, days: int) -> date:

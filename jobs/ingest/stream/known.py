@@ -90,7 +90,8 @@ class KnownEvents:
             if not len(suspects):
                 return nothing
             candidates = self._among(valid, suspects)
-            held = self._among(held.where(F.col("event_date").isin(sorted(held_days))), found)
+            days_held = [dedupe.day_literal(day) for day in sorted(held_days)]
+            held = self._among(held.where(F.col("event_date").isin(days_held)), found)
         verdicts = self._keep(dedupe.verdicts(candidates, held))
         told = verdicts.select("message_id", "verdict").toArrow().to_pydict()
         pairs = list(zip(told["message_id"], told["verdict"], strict=True))

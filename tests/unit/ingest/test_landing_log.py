@@ -17,6 +17,7 @@ from jobs.core.settings import Settings
 from jobs.ingest.landing.files import log_segments
 from jobs.ingest.landing.log import Received, Torn, decode, encode, log_folder, read_segment
 from jobs.ingest.landing.log_writer import Disk, LandingLogWriter
+from jobs.ingest.landing.readers import read_log
 
 ANY_TEXT = st.text(st.characters(), max_size=200)  # lone surrogates, NUL and line ends among them
 
@@ -71,6 +72,24 @@ def test_a_flipped_byte_tears_its_line_only(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_bytes(lines[0] + damaged + lines[2])
     assert [isinstance(item, Torn) for _, item in read_segment(path)] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "error"),
+    [
+        ('{"a":1,"a":2}', None, "duplicate_key"),
+        ('{"a":NaN}', None, "bad_number"),
+        ('{"a":', None, "malformed_json"),
+        ('{"a":', "truncated", "truncated"),
+        ('{"a":1}', None, None),
+    ],
+)
+def test_the_sealer_judges_the_texts_that_the_door_only_took_apart(
+    tmp_path: Path, text: str, before: str | None, error: str | None
+) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(encode(Received("sim_web", 1, None, {}, text, before)))
+    assert [(found.payload, found.error) for found in read_log(path)] == [(text, error)]
 
 
 # ---- the writer
