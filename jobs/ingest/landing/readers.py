@@ -57,7 +57,8 @@ def read_log(path: Path) -> Iterator[Message]:
             yield Message(line, as_text(found.raw), Reason.TRUNCATED)
         else:
             receipt = json.dumps(found.receipt, ensure_ascii=True, separators=(",", ":"))
-            yield Message(line, found.payload, found.error, found.source, found.received_us, found.endpoint, receipt)
+            error = found.error or text_error(found.payload)
+            yield Message(line, found.payload, error, found.source, found.received_us, found.endpoint, receipt)
 
 
 def as_text(raw: bytes) -> str:
