@@ -17,7 +17,7 @@ CONTEXT = (
     "page struct<path:string,title:string,url:string,referrer:string>, campaign map<string,string>, locale string, "
     "userAgent string, consent string, traits struct<email:string,phone:string>"
 )
-RECEIPT = "gpc boolean, key_kind string, user_agent string, batch_context string"
+RECEIPT = "receipt_id string, gpc boolean, key_kind string, user_agent string, batch_context string"
 CONSENT = "categoryPreferences map<string,string>"
 TIMESTAMP = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$"
 SUSPECT_AHEAD_SECONDS = 300
@@ -53,7 +53,7 @@ def with_envelope(frame: DataFrame, trusted_sources: tuple[str, ...]) -> DataFra
             "m_context": F.coalesce("m_context", "r_batch_context"),
             "m_type": F.coalesce("endpoint", "m_type"),
             "m_messageId": F.when(
-                _is_blank(F.col("m_messageId")) & F.col("receipt").isNotNull(),
+                _is_blank(F.col("m_messageId")) & F.col("r_receipt_id").isNotNull(),
                 F.concat(F.lit("receipt-"), F.col("message_id")),
             ).otherwise(F.col("m_messageId")),
         }
@@ -66,7 +66,7 @@ def with_envelope(frame: DataFrame, trusted_sources: tuple[str, ...]) -> DataFra
 def _with_times(parsed: DataFrame, trusted_sources: tuple[str, ...]) -> DataFrame:
     claimed = F.when(F.col("source").isin(*trusted_sources), parse_time(F.col("m_receivedAt")))
     # A message posted without a time happened when it came in; a file has to say when.
-    by_door = F.when(F.col("receipt").isNotNull(), F.col("received_at"))
+    by_door = F.when(F.col("r_receipt_id").isNotNull(), F.col("received_at"))
     stated = F.coalesce("m_timestamp", "m_originalTimestamp")
     parsed = parsed.withColumns(
         {
