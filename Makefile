@@ -8,7 +8,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.c360-setup
-LANES := unit contracts collector pulls dbt dags models sync spark e2e
+LANES := unit contracts collector pulls dbt dags models sync spark kafka e2e
 PORT ?=
 HOUSEHOLDS ?=
 
