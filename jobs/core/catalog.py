@@ -65,6 +65,8 @@ TABLES = _declare(
     LakeTable("ops_runs", Layer.OPS, "ops/runs"),
     LakeTable("ops_balance", Layer.OPS, "ops/balance"),
     LakeTable("ops_landing_manifest", Layer.OPS, "ops/landing_manifest"),
+    LakeTable("ops_kafka_topics", Layer.OPS, "ops/kafka_topics"),
+    LakeTable("ops_accepted_gaps", Layer.OPS, "ops/accepted_gaps"),
     LakeTable("ops_dropped_messages", Layer.OPS, "ops/dropped_messages"),
     LakeTable("ops_quality_results", Layer.OPS, "ops/quality_results"),
     LakeTable("ops_model_metrics", Layer.OPS, "ops/model_metrics"),

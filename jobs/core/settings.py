@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_
 
 from jobs.core.errors import UsageError
 from jobs.core.settings_collector import CollectorSettings
+from jobs.core.settings_kafka import KafkaSettings
 from jobs.core.settings_transport import TransportSettings
 
 PREFIX = "C360_"
@@ -41,7 +42,7 @@ def _absolute(value: object) -> object:
     return Path(str(value)).expanduser().resolve()
 
 
-class Settings(CollectorSettings, TransportSettings):
+class Settings(CollectorSettings, KafkaSettings, TransportSettings):
     """All settings of c360. Every field can be set as `C360_<FIELD>`; unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,6 +1,7 @@
 """The collector's settings: a part of `Settings`, in a file of its own because there are many limits at a public door."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
@@ -13,6 +14,10 @@ class CollectorSettings(BaseModel):
 
     collector_host: str = Field(default="127.0.0.1", description="Address the collector binds to")
     collector_port: int = Field(default=8090, ge=0, le=65535, description="Port of the collector; 0 takes a free one")
+    collector_sink: Literal["landing", "kafka"] = Field(
+        default="landing",
+        description="What must hold a message before its sender is answered: the disk, or kafka_collector_topic",
+    )
     collector_tls_cert: Path | None = Field(default=None, description="Certificate chain (PEM) of the collector")
     collector_tls_key: Path | None = Field(default=None, description="Private key (PEM) of the collector's certificate")
     collector_trusted_proxies: str = Field(

@@ -1,28 +1,38 @@
-"""`c360 ingest …`: from landing files to silver and quarantine."""
+"""`c360 ingest …`: from landing files and Kafka topics to silver and quarantine."""
 
 import click
 
 from jobs.core.command import HintingGroup, pass_context
 from jobs.core.context import Context
+from jobs.ingest.kafka.commands import kafka
 from jobs.ingest.pulls.commands import pull
 
 
 @click.group(cls=HintingGroup)
 def group() -> None:
-    """Landing files to bronze, silver and quarantine.
+    """Landing files and Kafka topics to bronze, silver and quarantine.
 
     \b
     Examples:
       c360 ingest run           load everything new in C360_HOME/landing
+      c360 ingest kafka gaps    what Kafka has lost unread, and what was accepted
       c360 ingest pull list     what can be fetched from elsewhere into landing
       c360 ops balance          what became of every message
     """
 
 
+group.add_command(kafka)
 group.add_command(pull)
 
 
 @group.command()
+@click.option(
+    "--source",
+    "sources",
+    type=click.Choice(["landing", "kafka"]),
+    multiple=True,
+    help="Only this one; repeatable. [landing, and kafka where its settings are made]",
+)
 @click.option(
     "--retry-refused", is_flag=True, help="Look again at files refused before, e.g. after a contract was mended."
 )
@@ -31,24 +41,27 @@ group.add_command(pull)
     "--every", default="3 seconds", show_default=True, help="With --continuous: how often a micro-batch starts."
 )
 @pass_context
-def run(context: Context, retry_refused: bool, continuous: bool, every: str) -> int:
-    """Load everything new in landing/ and in the collector's log, then stop. Safe to repeat.
+def run(context: Context, sources: tuple[str, ...], retry_refused: bool, continuous: bool, every: str) -> int:
+    """Load everything new in landing/, in the collector's log and in the Kafka topics of the settings, then stop. Safe to
+    repeat.
 
-    Exit code 4 says that the good files are in and some file was refused; `c360 ops landing` names it and why.
+    Exit code 4 says that the good files are in and some file was refused; `c360 ops landing` names it and why. Exit code 3
+    says that Kafka has lost records before they were read; the rest is in, and `c360 ingest kafka gaps` names them.
 
     \b
     Examples:
       c360 ingest run
       c360 ingest run --retry-refused
-      c360 ingest run --continuous --every "2 seconds"
+      c360 ingest run --source kafka
+      c360 ingest run --source kafka --continuous --every "2 seconds"
     """
     if continuous:
         from jobs.ingest.service import run_service
 
-        return int(run_service(context, every=every))
+        return int(run_service(context, every=every, sources=sources))
     from jobs.ingest.run import run_ingest
 
-    code = run_ingest(context, retry_refused=retry_refused)
+    code = run_ingest(context, sources=sources, retry_refused=retry_refused)
     if code:
         click.echo("ingest: done, some files were refused; see `c360 ops landing`", err=True)
     return int(code)

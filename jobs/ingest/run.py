@@ -1,21 +1,26 @@
 """One ingest run: seal what landed, bronze, silver, balance; both streams in one JVM."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_NB, flock
+from typing import TYPE_CHECKING
 
 from jobs.core.context import Context
-from jobs.core.errors import ExitCode, PermanentError, RetryableError
+from jobs.core.errors import C360Error, ExitCode, PermanentError, RetryableError, UsageError
 from jobs.core.settings import Settings
 from jobs.ingest.balance import in_flight, record_balance
-from jobs.ingest.landing.seal import seal_new_files
+from jobs.ingest.landing.seal import Landed, seal_new_files
 from jobs.ingest.quarantine.journal import finish_interrupted
 from jobs.lake.delta import ensure_all, read, row_count
 from jobs.lake.runs import stage
 from jobs.privacy.keys import load_keys
 
+if TYPE_CHECKING:
+    from jobs.ingest.kafka.plan import TopicPlan
+
 log = logging.getLogger(__name__)
+LANDING, KAFKA = "landing", "kafka"
 
 
 @contextmanager
@@ -30,55 +35,107 @@ def ingest_lock(settings: Settings) -> Iterator[None]:
         yield
 
 
-def run_ingest(context: Context, *, retry_refused: bool = False) -> ExitCode:
-    """Loads everything that landed; with `retry_refused` looks again at files refused before.
+def run_ingest(context: Context, *, sources: Sequence[str] = (), retry_refused: bool = False) -> ExitCode:
+    """Loads everything new of `sources` (none named: all that the settings know); with `retry_refused` looks again at
+    files refused before. What stops Kafka does not stop the files: it is raised when they are through.
 
-    OK, or REFUSED_INPUT when some file was refused; raises PermanentError when the balance is off.
+    OK, or REFUSED_INPUT when some file was refused; raises PermanentError when the balance is off, OffsetGapError (exit
+    code 3) when Kafka has lost records that were never read, RetryableError when its brokers are away.
     """
     settings = context.settings
+    chosen = chosen_sources(settings, sources)
     with ingest_lock(settings):
         ensure_all(settings)
         finish_interrupted(settings)
-        with stage(context, "ingest.seal") as seal:
-            landed = seal_new_files(context, retry_refused=retry_refused)
-            seal.rows_in = seal.rows_out = landed.messages
-            seal.details = {"files_loaded": landed.loaded, "files_rejected": landed.rejected}
-            seal.status = "refused_input" if landed.rejected else "ok"
-        if _has_work(settings):
-            _run_streams(context)
+        landed = _seal(context, retry_refused=retry_refused) if LANDING in chosen else Landed()
+        plans, stopped = _plan_kafka(context) if KAFKA in chosen else ([], None)
+        if has_work(settings) or any(plan.waiting for plan in plans):
+            stopped = _run_streams(context, plans) or stopped
         else:
             log.info("nothing new to load; no Spark needed")
         rows = record_balance(context)
     wrong = [str(row["source"]) for row in rows if not row["is_balanced"]]
     if wrong:
         raise PermanentError(f"the balance is off for {', '.join(wrong)}; see `c360 ops balance`")
+    if stopped:
+        raise stopped
     return ExitCode.REFUSED_INPUT if landed.rejected else ExitCode.OK
 
 
-def _has_work(settings: Settings) -> bool:
-    """Whether a sealed message is not in bronze yet, or a bronze message not through the silver stream; exact counts."""
+def chosen_sources(settings: Settings, sources: Sequence[str]) -> tuple[str, ...]:
+    """The named sources, or all that the settings know. Raises UsageError for Kafka without settings."""
+    if not sources:
+        return (LANDING, KAFKA) if settings.has_kafka else (LANDING,)
+    if KAFKA in sources and not settings.has_kafka:
+        raise UsageError(
+            "Kafka needs C360_KAFKA_BOOTSTRAP_SERVERS, and C360_KAFKA_TOPICS or C360_KAFKA_COLLECTOR_TOPIC"
+        )
+    return tuple(dict.fromkeys(sources))
+
+
+def _seal(context: Context, *, retry_refused: bool) -> Landed:
+    with stage(context, "ingest.seal") as seal:
+        landed = seal_new_files(context, retry_refused=retry_refused)
+        seal.rows_in = seal.rows_out = landed.messages
+        seal.details = {"files_loaded": landed.loaded, "files_rejected": landed.rejected}
+        seal.status = "refused_input" if landed.rejected else "ok"
+    return landed
+
+
+def _plan_kafka(context: Context) -> tuple[list["TopicPlan"], C360Error | None]:
+    """What to read of each topic; nothing, and the reason, when the source must not or cannot be read."""
+    from jobs.ingest.kafka.plan import make_plans
+
+    try:
+        return make_plans(context), None
+    except C360Error as error:
+        log.error("kafka: %s", error)
+        return [], error
+
+
+def has_work(settings: Settings) -> bool:
+    """Whether a sealed message is not in bronze yet, or a bronze message not through the silver stream; exact counts.
+
+    Rows of bronze that came from Kafka were never sealed: they are told by having no file.
+    """
     manifest = read(settings, "ops_landing_manifest", ["row_count"])
     sealed = sum(manifest.column("row_count").to_pylist())
-    return sealed != row_count(settings, "bronze_messages") or bool(in_flight(settings))
+    return sealed != _bronze_from_files(settings) or bool(in_flight(settings))
+
+
+def _bronze_from_files(settings: Settings) -> int:
+    has_topics = row_count(settings, "ops_kafka_topics") > 0
+    return row_count(settings, "bronze_messages", present="file_name" if has_topics else None)
 
 
 def _accepted(settings: Settings) -> int:
     return row_count(settings, "silver_events") + row_count(settings, "silver_records")
 
 
-def _run_streams(context: Context) -> None:
+def _run_streams(context: Context, plans: list["TopicPlan"]) -> C360Error | None:
+    """Bronze from files and topics, then silver; returns what stopped Kafka on the way, for silver comes all the same."""
     from jobs.ingest.stream.bronze import run_bronze
     from jobs.ingest.stream.silver import run_silver
     from jobs.lake.session import open_session
 
     key, _ = load_keys(context.settings)
+    stopped: C360Error | None = None
     with stage(context, "ingest.stream") as streams:
         session = open_session(context.settings, "c360-ingest")
         try:
             streams.rows_in = run_bronze(session, context.settings)
+            if any(plan.waiting for plan in plans):
+                from jobs.ingest.kafka.reader import run_kafka
+
+                try:
+                    streams.rows_in += run_kafka(session, context, plans)
+                except C360Error as error:
+                    log.error("kafka: %s", error)
+                    stopped = error
             log.info("bronze: %d messages", streams.rows_in)
             before = _accepted(context.settings)
             run_silver(session, context.settings, key)
             streams.rows_out = _accepted(context.settings) - before
         finally:
             session.stop()
+    return stopped

@@ -1,24 +1,27 @@
-"""`c360 ingest run --continuous`: landing, bronze and silver without end, in one process, until it is told to stop.
+"""`c360 ingest run --continuous`: sources, bronze and silver without end, in one process, until it is told to stop.
 
-The same functions as a single run, paced: files and log segments are sealed as they come, both streams take a
-micro-batch at a time. The balance is written every few minutes, so that a quiet stream is seen to be alive.
+The same functions as a single run, paced: files and log segments are sealed as they come, the streams take a micro-batch
+at a time, and every few seconds Kafka's topics are asked whether anything has gone unread. The balance is written every few
+minutes, so that a quiet stream is seen to be alive.
 """
 
 import logging
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from jobs.core.context import Context
-from jobs.core.errors import ExitCode, PermanentError
+from jobs.core.errors import ExitCode, PermanentError, RetryableError
 from jobs.ingest.balance import record_balance
 from jobs.ingest.landing.manifest import Manifest
 from jobs.ingest.landing.seal import seal_new_files
 from jobs.ingest.quarantine.journal import finish_interrupted
-from jobs.ingest.run import ingest_lock
+from jobs.ingest.run import KAFKA, LANDING, chosen_sources, ingest_lock
 from jobs.ingest.stream.bronze import start_bronze
 from jobs.ingest.stream.silver import start_silver
 from jobs.lake.delta import ensure_all
@@ -29,6 +32,7 @@ from jobs.privacy.keys import load_keys
 log = logging.getLogger(__name__)
 SEAL_SECONDS = 0.5
 BALANCE_SECONDS = 300.0
+GUARD_SECONDS = 5.0
 
 
 @dataclass
@@ -37,24 +41,23 @@ class Service:
 
     context: Context
     every: str
+    sources: Sequence[str] = ()
     stopping: threading.Event = field(default_factory=threading.Event)
     sealed: int = 0
     rejected: int = 0
     told: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> ExitCode:
-        """Until `stop`; raises PermanentError when a stream dies or the balance is off."""
+        """Until `stop`; raises PermanentError when a stream dies, the balance is off or Kafka has lost unread records."""
         settings = self.context.settings
+        self.sources = chosen_sources(settings, self.sources)
         key, _ = load_keys(settings)
         with ingest_lock(settings), stage(self.context, "ingest.service") as record:
             ensure_all(settings)
             finish_interrupted(settings)
             session = open_session(settings, "c360-ingest")
             try:
-                queries = [
-                    start_bronze(session, settings, every=self.every),
-                    start_silver(session, settings, key, every=self.every),
-                ]
+                queries = self._start(session, key)
                 log.info("running; stop with SIGTERM or Ctrl-C")
                 self._watch(queries)
                 for query in queries:
@@ -68,16 +71,32 @@ class Service:
         """Ends the service after the file in hand; an unfinished micro-batch is delivered again at the next start."""
         self.stopping.set()
 
+    def _start(self, session: SparkSession, key: bytes) -> list[StreamingQuery]:
+        settings, queries = self.context.settings, []
+        if LANDING in self.sources:
+            queries.append(start_bronze(session, settings, every=self.every))
+        if KAFKA in self.sources:
+            from jobs.ingest.kafka.plan import make_plans
+            from jobs.ingest.kafka.reader import start_topic
+
+            plans = make_plans(self.context)
+            queries += [start_topic(session, settings, plan, every=self.every) for plan in plans]
+        return [*queries, start_silver(session, settings, key, every=self.every)]
+
     def _watch(self, queries: list[StreamingQuery]) -> None:
         manifest = Manifest.open(self.context.settings)
-        balanced = time.monotonic()
+        balanced = guarded = time.monotonic()
         while not self.stopping.wait(SEAL_SECONDS):
-            landed = seal_new_files(self.context, manifest=manifest)
-            self.sealed += landed.messages
-            self.rejected += landed.rejected
+            if LANDING in self.sources:
+                landed = seal_new_files(self.context, manifest=manifest)
+                self.sealed += landed.messages
+                self.rejected += landed.rejected
+            if KAFKA in self.sources and time.monotonic() - guarded > GUARD_SECONDS:
+                self._guard()
+                guarded = time.monotonic()
             for query in queries:
                 if not query.isActive:
-                    raise PermanentError(f"the {query.name} stream has stopped: {query.exception()}")
+                    raise self._explained(query)
                 self._tell(query)
             if time.monotonic() - balanced > BALANCE_SECONDS:
                 balanced = time.monotonic()
@@ -92,15 +111,31 @@ class Service:
         if progress["numInputRows"]:
             log.info("%s: batch %d took %.1f s", query.name, progress["batchId"], progress["batchDuration"] / 1000)
 
+    def _guard(self) -> None:
+        """Raises OffsetGapError; brokers that do not answer are the streams' business, which try again for a while."""
+        from jobs.ingest.kafka.plan import make_plans
+
+        try:
+            make_plans(self.context)
+        except RetryableError as error:
+            log.warning("kafka: %s", error)
+
+    def _explained(self, query: StreamingQuery) -> Exception:
+        if KAFKA in self.sources and str(query.name).startswith("bronze_kafka"):
+            from jobs.ingest.kafka.reader import explained
+
+            return explained(self.context, str(query.name), query.exception())
+        return PermanentError(f"the {query.name} stream has stopped: {query.exception()}")
+
     def _balance(self) -> None:
         wrong = [str(row["source"]) for row in record_balance(self.context) if not row["is_balanced"]]
         if wrong:
             raise PermanentError(f"the balance is off for {', '.join(wrong)}; see `c360 ops balance`")
 
 
-def run_service(context: Context, *, every: str) -> ExitCode:
+def run_service(context: Context, *, every: str, sources: Sequence[str] = ()) -> ExitCode:
     """Runs until SIGTERM or SIGINT, then stops in order and returns."""
-    service = Service(context, every)
+    service = Service(context, every, sources)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, service.stop)
     return service.run()

@@ -45,12 +45,17 @@ def tables(context: Context) -> None:
 
 
 @group.command("fetch-jars")
+@click.option(
+    "--kafka", is_flag=True, help="Those for Kafka too; by themselves where C360_KAFKA_BOOTSTRAP_SERVERS is set."
+)
 @pass_context
-def fetch_jars(context: Context) -> None:
+def fetch_jars(context: Context, kafka: bool) -> None:
     """Bring the Spark jars into C360_HOME/jars and check their sha256 sums. The only command that needs a network."""
-    from jobs.lake.jars import fetch
+    from jobs.lake.jars import DELTA, KAFKA, fetch, groups_of
 
-    click.echo(f"{len(fetch(context.settings))} jars verified in {context.settings.home / 'jars'}")
+    groups = (DELTA, KAFKA) if kafka else groups_of(context.settings)
+    count = sum(len(fetch(context.settings, group)) for group in groups)
+    click.echo(f"{count} jars verified in {context.settings.home / 'jars'}")
 
 
 @group.command()

@@ -5,6 +5,7 @@ checked here first, per table.
 """
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
@@ -112,7 +113,8 @@ def last_transaction(settings: Settings, name: str, app_id: str) -> int:
     return int(ensure_table(settings, name).transaction_version(app_id) or 0)
 
 
-def row_count(settings: Settings, name: str) -> int:
-    """Rows of the table as the Delta log counts them; reads no data file."""
+def row_count(settings: Settings, name: str, *, present: str | None = None) -> int:
+    """Rows of the table as the Delta log counts them, reading no data file; with `present` those in which that column is
+    not NULL, reading that column."""
     dataset = ensure_table(settings, name).to_pyarrow_dataset()
-    return int(dataset.count_rows())
+    return int(dataset.count_rows() if present is None else dataset.count_rows(filter=pc.field(present).is_valid()))

@@ -5,7 +5,7 @@ import logging
 from pyspark.sql import SparkSession
 
 from jobs.core.settings import Settings, set_process_variables
-from jobs.lake.jars import require_java, verify
+from jobs.lake.jars import groups_of, require_java, verify
 
 log = logging.getLogger(__name__)
 JVM_OPTIONS = "-XX:+UseParallelGC -XX:-DontCompileHugeMethods"
@@ -15,7 +15,7 @@ def spark_options(settings: Settings) -> dict[str, str]:
     """Session options; each one that is not a default of Spark says why in stack-facts terms."""
     work = settings.home / "spark"
     return {
-        "spark.jars": ",".join(str(path) for path in verify(settings)),
+        "spark.jars": ",".join(str(path) for group in groups_of(settings) for path in verify(settings, group)),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.driver.memory": settings.spark_driver_memory,

@@ -56,7 +56,8 @@ def balance(context: Context, since: datetime | None, by_hour: bool, as_json: bo
     """Count now, per source: received = accepted + duplicate + quarantined + suppressed + in flight.
 
     Every message is looked up in the tables, so that one lost and one doubled do not make a right sum. Exact while the
-    streams run. Exit code 3 when the sum is off for a source, or when nothing has been received.
+    streams run. Exit code 3 when the sum is off for a source, or when nothing has been received. Kafka records that were
+    never received, by a gap that a person has accepted, are named below the table.
 
     \b
     Examples:
@@ -74,9 +75,19 @@ def balance(context: Context, since: datetime | None, by_hour: bool, as_json: bo
     if not rows:
         raise GateError("no message has been received yet; run: c360 ingest run")
     click.echo(json.dumps(rows, default=str) if as_json else "\n".join(render_balance(rows)))
+    if not as_json:
+        _echo_accepted_gaps(context)
     wrong = sorted({str(row["source"]) for row in rows if not row["is_balanced"]})
     if wrong:
         raise GateError(f"the balance is off for {', '.join(wrong)}; `c360 ops balance --by-hour` says since when")
+
+
+def _echo_accepted_gaps(context: Context) -> None:
+    from jobs.ingest.kafka.ledger import accepted_gaps
+    from jobs.ingest.kafka.render import accepted_line
+
+    for row in accepted_gaps(context.settings):
+        click.echo(accepted_line(row))
 
 
 @group.command()

@@ -39,6 +39,10 @@ class Sink(Protocol):
 
 def make_sink(context: Context) -> Sink:
     """The sink that the settings name."""
+    if context.settings.collector_sink == "kafka":
+        from jobs.ingest.collector.kafka_sink import KafkaSink
+
+        return KafkaSink(context)
     return LandingSink(context)
 
 

@@ -1,5 +1,7 @@
 """First stream: sealed landing files → bronze_messages, by Delta's own exactly-once sink. The text is not interpreted."""
 
+from pathlib import Path
+
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
@@ -41,11 +43,18 @@ def start_bronze(session: SparkSession, settings: Settings, *, every: str | None
         .option("maxFilesPerTrigger", "40")
         .parquet(str(sealed_folder(settings)))
     )
+    return write_bronze(to_bronze(stream), settings, QUERY, settings.checkpoints / QUERY, every=every)
+
+
+def write_bronze(
+    frame: DataFrame, settings: Settings, name: str, checkpoint: Path, *, every: str | None = None
+) -> StreamingQuery:
+    """Starts the stream `name` into bronze_messages, by Delta's exactly-once sink; each source has a checkpoint of its own."""
     writer = (
-        select_contract(to_bronze(stream), "bronze_messages")
-        .writeStream.queryName(QUERY)
+        select_contract(frame, "bronze_messages")
+        .writeStream.queryName(name)
         .format("delta")
-        .option("checkpointLocation", str(settings.checkpoints / QUERY))
+        .option("checkpointLocation", str(checkpoint))
         .partitionBy(*lake_table("bronze_messages").partition_by)
     )
     paced = writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)

@@ -25,7 +25,7 @@ ENVELOPE = (
     "previousId string, groupId string, timestamp string, originalTimestamp string, receivedAt string, "
     f"{NESTED_CONTEXT}, properties string, traits string"
 )
-RECEIPT = "gpc boolean, key_kind string, user_agent string, batch_context string"
+RECEIPT = "receipt_id string, gpc boolean, key_kind string, user_agent string, batch_context string"
 CONSENT = "categoryPreferences map<string,string>"
 WITH_TRAITS = ("identify", "group")
 TIMESTAMP = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$"
@@ -60,7 +60,7 @@ def with_envelope(frame: DataFrame, trusted_sources: tuple[str, ...], properties
         {
             "type": F.coalesce("endpoint", "m.type"),
             "event_id": F.when(
-                _is_blank(F.col("m.messageId")) & F.col("receipt").isNotNull(),
+                _is_blank(F.col("m.messageId")) & F.col("r.receipt_id").isNotNull(),
                 F.concat(F.lit("receipt-"), F.col("message_id")),
             ).otherwise(F.col("m.messageId")),
         }
@@ -84,7 +84,7 @@ def with_envelope(frame: DataFrame, trusted_sources: tuple[str, ...], properties
 def _with_times(parsed: DataFrame, trusted_sources: tuple[str, ...]) -> DataFrame:
     claimed = F.when(F.col("source").isin(*trusted_sources), parse_time(F.col("m.receivedAt")))
     # A message posted without a time happened when it came in; a file has to say when.
-    by_door = F.when(F.col("receipt").isNotNull(), F.col("received_at"))
+    by_door = F.when(F.col("r.receipt_id").isNotNull(), F.col("received_at"))
     stated = F.coalesce("m.timestamp", "m.originalTimestamp")
     parsed = parsed.withColumns(
         {
