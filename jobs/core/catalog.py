@@ -66,6 +66,7 @@ TABLES = _declare(
     LakeTable("ops_balance", Layer.OPS, "ops/balance"),
     LakeTable("ops_landing_manifest", Layer.OPS, "ops/landing_manifest"),
     LakeTable("ops_dropped_messages", Layer.OPS, "ops/dropped_messages"),
+    LakeTable("ops_retired_messages", Layer.OPS, "ops/retired_messages"),
     LakeTable("ops_quality_results", Layer.OPS, "ops/quality_results"),
     LakeTable("ops_model_metrics", Layer.OPS, "ops/model_metrics"),
     LakeTable("ops_sync_outcomes", Layer.OPS, "ops/sync_outcomes"),

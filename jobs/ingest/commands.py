@@ -66,7 +66,7 @@ def release(context: Context, file: str, why: str) -> None:
       c360 ingest release sim_crm_people/people.csv --why "the e-mail column is empty on purpose"
     """
     from jobs.ingest.landing.release import release as release_file
-    from jobs.ingest.run import ingest_lock
+    from jobs.lake.locks import ingest_lock
 
     source, _, name = file.partition("/")
     with ingest_lock(context.settings):

@@ -1,33 +1,20 @@
 """One ingest run: seal what landed, bronze, silver, balance; both streams in one JVM."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from fcntl import LOCK_EX, LOCK_NB, flock
 
 from jobs.core.context import Context
-from jobs.core.errors import ExitCode, PermanentError, RetryableError
+from jobs.core.errors import ExitCode, PermanentError
 from jobs.core.settings import Settings
 from jobs.ingest.balance import in_flight, record_balance
 from jobs.ingest.landing.seal import seal_new_files
 from jobs.ingest.quarantine.journal import finish_interrupted
 from jobs.lake.delta import ensure_all, read, row_count
+from jobs.lake.locks import ingest_lock
+from jobs.lake.retired import retired_count
 from jobs.lake.runs import stage
 from jobs.privacy.keys import load_keys
 
 log = logging.getLogger(__name__)
-
-
-@contextmanager
-def ingest_lock(settings: Settings) -> Iterator[None]:
-    """One writer of the ingest tables at a time on this machine; the kernel frees the lock if the process dies."""
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (settings.home / "ingest.lock").open("w") as file:
-        try:
-            flock(file, LOCK_EX | LOCK_NB)
-        except OSError as error:
-            raise RetryableError("another `c360 ingest run` is at work in this home; wait for it to end") from error
-        yield
 
 
 def run_ingest(context: Context, *, retry_refused: bool = False) -> ExitCode:
@@ -59,7 +46,8 @@ def _has_work(settings: Settings) -> bool:
     """Whether a sealed message is not in bronze yet, or a bronze message not through the silver stream; exact counts."""
     manifest = read(settings, "ops_landing_manifest", ["row_count"])
     sealed = sum(manifest.column("row_count").to_pylist())
-    return sealed != row_count(settings, "bronze_messages") or bool(in_flight(settings))
+    landed = row_count(settings, "bronze_messages") + retired_count(settings)
+    return sealed != landed or bool(in_flight(settings))
 
 
 def _accepted(settings: Settings) -> int:

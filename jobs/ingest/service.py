@@ -18,10 +18,10 @@ from jobs.ingest.balance import record_balance
 from jobs.ingest.landing.manifest import Manifest
 from jobs.ingest.landing.seal import seal_new_files
 from jobs.ingest.quarantine.journal import finish_interrupted
-from jobs.ingest.run import ingest_lock
 from jobs.ingest.stream.bronze import start_bronze
 from jobs.ingest.stream.silver import start_silver
 from jobs.lake.delta import ensure_all
+from jobs.lake.locks import ingest_lock
 from jobs.lake.runs import stage
 from jobs.lake.session import open_session
 from jobs.privacy.keys import load_keys

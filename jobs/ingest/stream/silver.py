@@ -4,7 +4,6 @@ Each table's append carries its own transaction id (stream : checkpoint : table,
 after a crash writes only what is missing.
 """
 
-import json
 import logging
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from jobs.core.settings import Settings
 from jobs.ingest.stream import consents, events, records, tokenize
 from jobs.ingest.stream.known import KnownEvents
 from jobs.ingest.stream.outputs import EVENT_COLUMNS, Judged
+from jobs.lake.checkpoints import checkpoint_id
 from jobs.lake.frames import append_once
 from jobs.privacy import vault
 
@@ -143,17 +143,13 @@ def _with_payloads(judged: DataFrame, batch: DataFrame, message_ids: list[str]) 
     return joined.withColumn("payload", F.coalesce("payload", "conflict_payload")).drop("conflict_payload")
 
 
-def checkpoint_id(settings: Settings) -> str:
-    """The checkpoint's own uuid: a new checkpoint starts its batch ids at 0 and must not look like the old one."""
-    metadata = settings.checkpoints / QUERY / "metadata"
-    return str(json.loads(metadata.read_text(encoding="utf-8"))["id"])
-
-
 def start_silver(session: SparkSession, settings: Settings, key: bytes, *, every: str | None = None) -> StreamingQuery:
     """Starts the stream: all of bronze that is there and then an end, or with `every` a batch at that pace for ever."""
     stream = (
         session.readStream.format("delta")
         .option("maxBytesPerTrigger", settings.spark_max_file_bytes)
+        # Retention takes whole days out of bronze; a commit that removes and adds rows would still stop the stream.
+        .option("ignoreDeletes", "true")
         .load(str(lake_table("bronze_messages").path(settings)))
     )
     if sabotaged(settings, Sabotage.EVENT_TIME_WATERMARK):

@@ -26,8 +26,9 @@ from jobs.ingest.quarantine.judging import Verdicts
 from jobs.ingest.quarantine.patch_rules import PatchRule
 from jobs.ingest.quarantine.replay import Replay
 from jobs.ingest.quarantine.rows import Selection
-from jobs.ingest.run import ingest_lock, run_ingest
+from jobs.ingest.run import run_ingest
 from jobs.lake.delta import append, ensure_all, read, version
+from jobs.lake.locks import ingest_lock
 from jobs.lake.schema import arrow_schema
 
 AT = datetime(2017, 5, 1, 10, tzinfo=UTC)
