@@ -13,16 +13,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
 
 from jobs.core.catalog import lake_table
 from jobs.core.context import Context
 from jobs.core.settings import Settings
 from jobs.lake import deltalog
-from jobs.lake.checkpoints import SILVER, Position, checkpoint_id, last_commit, silver_position
+from jobs.lake.checkpoints import Position, silver_position
 from jobs.lake.delta import append
 from jobs.lake.duck import lake_connection
-from jobs.lake.placement import PLACED_CTES, PLACES
+from jobs.lake.placement import PLACED_CTES, PLACES, bounds
 from jobs.lake.retired import last_batch, retired
 from jobs.lake.schema import arrow_schema
 
@@ -59,24 +58,33 @@ def in_flight_by_hour(settings: Settings) -> dict[Hour, int]:
     """The same per source and hour of receipt."""
     folder = lake_table("bronze_messages").path(settings)
     position = silver_position(settings)
+    if position is None or position.is_snapshot:
+        return _unplaced(settings)
     waiting: Counter[Hour] = Counter()
-    if position is None:
-        waiting = _count(DeltaTable(str(folder)).to_pyarrow_dataset().to_table(columns=["source", "received_at"]))
-    else:
-        for name in _unread(folder, position):
-            waiting += _count(pq.read_table(folder / name, columns=["source", "received_at"], partitioning=None))
+    for name in _unread(folder, position):
+        waiting += _count(pq.read_table(folder / name, columns=["source", "received_at"], partitioning=None))
     return dict(waiting)
+
+
+def _unplaced(settings: Settings) -> dict[Hour, int]:
+    """While the stream goes through the table as it was at its start: what no committed batch has placed."""
+    query = f"""
+        with {PLACED_CTES}
+        select source, date_trunc('hour', received_at) as hour, count(*) as waiting from bronze_messages
+        where message_id not in (select message_id from counted) group by all
+    """
+    connection = lake_connection(settings, ("bronze_messages", *PLACES))
+    rows = connection.execute(query, bounds(settings)).to_arrow_table().to_pylist()
+    return {(row["source"], row["hour"]): row["waiting"] for row in rows}
 
 
 def _unread(folder: Path, position: Position) -> list[str]:
     """The files of new data that the silver stream has not read, as their commits added them: what a compaction has put
     elsewhere since is not new, and vacuum keeps what is not read."""
-    # An offset names the version being read next; its index is the last file of it that has been read.
-    first = position.version + 1 if position.is_snapshot and position.index >= 0 else position.version
     found: list[str] = []
-    for commit in deltalog.commits(folder, first):
-        read = position.index + 1 if commit.version == position.version and not position.is_snapshot else 0
-        found += commit.added[read:]
+    for commit in deltalog.commits(folder, position.version):
+        # An offset names the version being read next; its index is the last file of it that has been read.
+        found += commit.added[position.index + 1 if commit.version == position.version else 0 :]
     return found
 
 
@@ -102,8 +110,7 @@ def hourly_balance(settings: Settings, since: date = date.min) -> list[dict[str,
 
 
 def _counted(settings: Settings, since: date) -> list[dict[str, Any]]:
-    batch = last_commit(settings, SILVER)
-    bound = {"checkpoint": checkpoint_id(settings) if batch >= 0 else "none", "committed": batch, "since": since}
+    bound = bounds(settings) | {"since": since}
     connection = lake_connection(settings, ("bronze_messages", *PLACES))
     rows: list[dict[str, Any]] = connection.execute(BALANCE_SQL, bound).to_arrow_table().to_pylist()
     return rows

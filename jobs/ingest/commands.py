@@ -4,6 +4,7 @@ import click
 
 from jobs.core.command import HintingGroup, pass_context
 from jobs.core.context import Context
+from jobs.ingest.doctor.commands import doctor
 from jobs.ingest.pulls.commands import pull
 
 
@@ -15,11 +16,13 @@ def group() -> None:
     Examples:
       c360 ingest run           load everything new in C360_HOME/landing
       c360 ingest pull list     what can be fetched from elsewhere into landing
+      c360 ingest doctor        what is wrong with a checkpoint, and how to mend it
       c360 ops balance          what became of every message
     """
 
 
 group.add_command(pull)
+group.add_command(doctor)
 
 
 @group.command()

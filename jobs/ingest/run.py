@@ -6,6 +6,7 @@ from jobs.core.context import Context
 from jobs.core.errors import ExitCode, PermanentError
 from jobs.core.settings import Settings
 from jobs.ingest.balance import in_flight, record_balance
+from jobs.ingest.doctor.guard import require_ready
 from jobs.ingest.landing.seal import seal_new_files
 from jobs.ingest.quarantine.journal import finish_interrupted
 from jobs.lake.delta import ensure_all, read, row_count
@@ -25,6 +26,7 @@ def run_ingest(context: Context, *, retry_refused: bool = False) -> ExitCode:
     settings = context.settings
     with ingest_lock(settings):
         ensure_all(settings)
+        require_ready(settings)
         finish_interrupted(settings)
         with stage(context, "ingest.seal") as seal:
             landed = seal_new_files(context, retry_refused=retry_refused)

@@ -15,6 +15,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from jobs.core.context import Context
 from jobs.core.errors import ExitCode, PermanentError
 from jobs.ingest.balance import record_balance
+from jobs.ingest.doctor.guard import require_ready
 from jobs.ingest.landing.manifest import Manifest
 from jobs.ingest.landing.seal import seal_new_files
 from jobs.ingest.quarantine.journal import finish_interrupted
@@ -47,6 +48,7 @@ class Service:
         key, _ = load_keys(settings)
         with ingest_lock(settings), stage(self.context, "ingest.service") as record:
             ensure_all(settings)
+            require_ready(settings)
             finish_interrupted(settings)
             session = open_session(settings, "c360-ingest")
             try:

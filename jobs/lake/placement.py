@@ -1,5 +1,8 @@
 """Where messages are: the one statement of which table says what became of a message. Balance and retention share it."""
 
+from jobs.core.settings import Settings
+from jobs.lake.checkpoints import SILVER, checkpoint_id, folder, last_commit
+
 # message_id, outcome, ingest_batch. Rows of the checkpoint's batches that Spark has not committed do not count yet
 # ($checkpoint, $committed). A replay writes its rows before it marks the quarantined ones: what it has placed is no
 # longer quarantined.
@@ -20,3 +23,9 @@ counted as (
 )
 """
 PLACES = ("silver_events", "silver_records", "ops_dropped_messages", "quarantine_messages")
+
+
+def bounds(settings: Settings) -> dict[str, object]:
+    """The values of $checkpoint and $committed."""
+    is_there = (folder(settings, SILVER) / "metadata").exists()
+    return {"checkpoint": checkpoint_id(settings) if is_there else "none", "committed": last_commit(settings, SILVER)}

@@ -21,10 +21,9 @@ from jobs.core.catalog import lake_table
 from jobs.core.context import Context
 from jobs.core.failpoints import Failpoint, fail_at
 from jobs.core.settings import Settings
-from jobs.lake.checkpoints import SILVER, checkpoint_id, last_commit
 from jobs.lake.delta import again_on_conflict, append, ensure_table
 from jobs.lake.duck import lake_connection
-from jobs.lake.placement import PLACED_CTES, PLACES
+from jobs.lake.placement import PLACED_CTES, PLACES, bounds
 from jobs.lake.retired import APP_ID, TABLE, last_batch
 from jobs.lake.schema import arrow_schema
 
@@ -136,14 +135,11 @@ def sealed_days(settings: Settings, gone: Container[Path] = ()) -> set[date]:
 
 def _tally(settings: Settings, bronze: DeltaTable, days: set[date]) -> list[dict[str, Any]]:
     due = bronze.to_pyarrow_dataset(partitions=[("landed_date", "in", sorted(day.isoformat() for day in days))])
-    batch = last_commit(settings, SILVER)
-    checkpoint = checkpoint_id(settings) if batch >= 0 else "none"
     for name in PLACES:
         ensure_table(settings, name)
     with lake_connection(settings, PLACES) as connection:
         connection.register("due", due)
-        found = connection.execute(TALLY_SQL, {"checkpoint": checkpoint, "committed": batch})
-        rows: list[dict[str, Any]] = found.to_arrow_table().to_pylist()
+        rows: list[dict[str, Any]] = connection.execute(TALLY_SQL, bounds(settings)).to_arrow_table().to_pylist()
     return rows
 
 

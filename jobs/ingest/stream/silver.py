@@ -20,6 +20,7 @@ from jobs.core.settings import Settings
 from jobs.ingest.stream import consents, events, records, tokenize
 from jobs.ingest.stream.known import KnownEvents
 from jobs.ingest.stream.outputs import EVENT_COLUMNS, Judged
+from jobs.ingest.stream.restart import not_yet_placed
 from jobs.lake.checkpoints import checkpoint_id
 from jobs.lake.frames import append_once
 from jobs.privacy import vault
@@ -54,7 +55,7 @@ class SilverBatch:
         checkpoint = checkpoint_id(self.settings)
         log.info("silver batch %d: judging", batch_id)
         try:
-            judged = self.judge(batch)
+            judged = self.judge(not_yet_placed(self.session, self.settings, batch, checkpoint))
             self.write(judged, app_id=f"{QUERY}:{checkpoint}", version=batch_id, mark=f"{checkpoint}:{batch_id}")
         finally:
             self.forget()

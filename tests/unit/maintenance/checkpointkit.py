@@ -17,7 +17,7 @@ from jobs.core.hashing import hash_parts
 from jobs.core.settings import Settings
 from jobs.ingest.landing.sealed import SEALED
 from jobs.lake.checkpoints import SILVER_TABLES
-from jobs.lake.delta import append, ensure_all
+from jobs.lake.delta import append, ensure_table
 from jobs.lake.schema import arrow_schema
 
 Row = dict[str, Any]
@@ -50,7 +50,13 @@ def bronze_row(number: int, line: int, day: date) -> Row:
 def placed(row: Row, fate: str, batch: str) -> tuple[str, Row]:
     """(table, row) that a bronze row becomes."""
     head = {"message_id": row["message_id"], "source": "web", "ingest_batch": batch, "received_at": row["received_at"]}
-    event = {"event_id": row["origin"], "event_date": row["landed_date"], "flags": [], "body_hash": "x"}
+    event = {
+        "event_id": row["origin"],
+        "event_date": row["landed_date"],
+        "flags": [],
+        "body_hash": "x",
+        "contract_version": 1,
+    }
     if fate == "accepted":
         return "silver_events", head | event
     if fate == "quarantined":
@@ -70,7 +76,9 @@ class Streams:
         self.settings = settings
         self.batch = -1
         self.number = 0
-        ensure_all(settings)
+        self.ids = dict(UUID)
+        for name in ("bronze_messages", "ops_landing_manifest", "ops_retired_messages", *SILVER_TABLES):
+            ensure_table(settings, name)
         for stream, uuid in UUID.items():
             _write(settings.checkpoints / stream / "metadata", json.dumps({"id": uuid}))
 
@@ -118,21 +126,21 @@ class Streams:
         """The bronze batch: one commit of Delta under the checkpoint's id, then Spark's."""
         from deltalake import CommitProperties, Transaction, write_deltalake
 
-        carries = CommitProperties(app_transactions=[Transaction(UUID["bronze"], self.batch)])
+        carries = CommitProperties(app_transactions=[Transaction(self.ids["bronze"], self.batch)])
         path = str(lake_table("bronze_messages").path(self.settings))
         write_deltalake(path, table_of("bronze_messages", rows), mode="append", commit_properties=carries)
         if commit:
-            _write(self.settings.checkpoints / "bronze" / "commits" / str(self.batch), 'v1\n{"nextBatchWatermarkMs":0}')
+            self.committed("bronze")
 
     def place(self, rows: list[Row], tables: tuple[str, ...] = SILVER_TABLES) -> None:
         """The silver batch's writes to some of its tables (all: nothing is left half written)."""
-        batch = f"{UUID['silver']}:{self.batch}"
+        batch = f"{self.ids['silver']}:{self.batch}"
         by_table: dict[str, list[Row]] = {name: [] for name in tables}
         for index, row in enumerate(rows):
             name, found = placed(row, FATES[index % len(FATES)], batch)
             by_table.setdefault(name, []).append(found)
         for name in tables:
-            mark = f"silver:{UUID['silver']}:{name}"
+            mark = f"silver:{self.ids['silver']}:{name}"
             append(self.settings, name, table_of(name, by_table[name]), app_id=mark, app_version=self.batch)
 
     def silver_offset(self) -> str:
@@ -146,7 +154,11 @@ class Streams:
         folder = self.settings.checkpoints / "silver"
         _write(folder / "offsets" / str(self.batch), 'v1\n{"batchWatermarkMs":0}\n' + offset)
         if commit:
-            _write(folder / "commits" / str(self.batch), 'v1\n{"nextBatchWatermarkMs":0}')
+            self.committed("silver")
+
+    def committed(self, stream: str) -> None:
+        """Spark's word that the batch is done."""
+        _write(self.settings.checkpoints / stream / "commits" / str(self.batch), 'v1\n{"nextBatchWatermarkMs":0}')
 
 
 def days_back(count: int) -> date:

@@ -96,7 +96,7 @@ def test_a_kill_between_two_steps_is_made_good_by_the_next_run(streams: Streams,
     streams.load(OLD)
     streams.load(TODAY)
     before = totals(streams.settings)
-    environment = {"C360_HOME": str(streams.settings.home), "C360_TESTING": "1", "C360_FAIL_AT": place.value}
+    environment = streams.settings.child_environment | {"C360_TESTING": "1", "C360_FAIL_AT": place.value}
     clock = {"C360_NOW": context_of(streams.settings).clock.now().isoformat()}
     ended = subprocess.run([bin_path("c360"), "maintain", "retain"], env=environment | clock, check=False)
     assert ended.returncode == -9

@@ -1,6 +1,7 @@
 """Old files go; never one that a reader of the last days, a writer at work or the silver stream still needs."""
 
 import os
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from deltalake import DeltaTable
 
 from jobs.core.catalog import lake_table
 from jobs.core.errors import UsageError
-from jobs.core.settings import Settings, load_settings
+from jobs.core.failpoints import Failpoint
+from jobs.core.settings import Settings, bin_path, load_settings
 from jobs.ingest.balance import in_flight
 from jobs.lake import deltalog
 from jobs.maintenance import stream_needs
@@ -143,3 +145,17 @@ def test_a_stray_file_and_its_checksum_go_with_their_time(streams: Streams) -> N
     vacuum(settings, "bronze_messages", now + 169 * HOUR)
     assert not stray.exists()
     assert not (stray.parent / ".part-killed.parquet.crc").exists()
+
+
+def test_a_kill_in_the_middle_is_made_good_by_the_next_run(streams: Streams) -> None:
+    settings = compacted(streams)
+    later = newest_change(settings) + 169 * HOUR
+    environment = settings.child_environment | {
+        "C360_TESTING": "1", "C360_FAIL_AT": Failpoint.DURING_VACUUM.value,
+        "C360_NOW": later.isoformat(),
+    }  # fmt: skip
+    command = [bin_path("c360"), "maintain", "vacuum", "bronze_messages"]
+    assert subprocess.run(command, env=environment, check=False).returncode == -9
+    assert DeltaTable(str(lake_table("bronze_messages").path(settings))).to_pyarrow_table().num_rows == 12
+    assert vacuum(settings, "bronze_messages", later).files == 1
+    assert len(bronze_files(settings)) == 2
