@@ -74,7 +74,7 @@ def test_streams_go_on_while_compaction_and_retention_take_their_input(
     queries = [start_bronze(session, settings, every="1 second")]
     queries[0].processAllAvailable()
     queries.append(silver.start_silver(session, settings, key, every="1 second"))
-    rounds, gone = 5, 0
+    rounds, gone = 3, 0
     for number in range(1, rounds + 1):
         deliver_orders(settings, number * 20, 20)
         time.sleep(1)

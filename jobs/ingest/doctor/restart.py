@@ -10,9 +10,11 @@ The old checkpoint is set aside, not deleted. A kill at any point leaves a state
 import json
 import os
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs.core.context import Context
@@ -27,8 +29,6 @@ from jobs.lake.checkpoints import BRONZE, SILVER, SILVER_TABLES, folder
 from jobs.lake.delta import again_on_conflict, ensure_table
 from jobs.lake.duck import lake_connection
 from jobs.lake.placement import PLACES
-
-LINES_PER_FILE = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,15 @@ def _lines_by_number(path: Path) -> dict[int, int]:
 
 
 def _bronze_lines(settings: Settings) -> dict[int, int]:
-    if evidence.table(settings, "bronze_messages") is None:
-        return {}
-    query = f"select receive_position // {LINES_PER_FILE}, count(*) from bronze_messages where origin like 'file:%' group by 1"
-    with lake_connection(settings, ("bronze_messages",)) as connection:
-        return {int(number): int(count) for number, count in connection.execute(query).fetchall()}
+    """Number of delivered file → its rows in bronze."""
+    table = evidence.table(settings, "bronze_messages")
+    found: Counter[int] = Counter()
+    for batch in table.to_pyarrow_dataset().to_batches(columns=["origin"]) if table else []:
+        parts = pc.split_pattern(batch.column("origin").drop_null(), ":", max_splits=2)
+        is_file = pc.equal(pc.list_element(parts, 0), "file")
+        numbers = pc.list_element(parts.filter(is_file), 1)
+        found.update({int(row["values"]): int(row["counts"]) for row in numbers.value_counts().to_pylist()})
+    return found
 
 
 def _prove_silver(settings: Settings) -> Proof:
@@ -115,13 +119,14 @@ def _prove_silver(settings: Settings) -> Proof:
 
 def _last_batches(settings: Settings) -> dict[str, int]:
     """Checkpoint → the highest batch of it that any table holds rows of."""
-    batches = " union ".join(f"select distinct ingest_batch from {name}" for name in SILVER_TABLES)  # all have it
-    query = f"""
-        select split_part(ingest_batch, ':', 1), max(cast(split_part(ingest_batch, ':', 2) as bigint))
-        from ({batches}) where ingest_batch not like 'replay:%' group by 1
-    """
-    with lake_connection(settings, SILVER_TABLES) as connection:
-        return {str(checkpoint): int(batch) for checkpoint, batch in connection.execute(query).fetchall()}
+    found: dict[str, int] = {}
+    for name in SILVER_TABLES:
+        for batch in ensure_table(settings, name).to_pyarrow_dataset().to_batches(columns=["ingest_batch"]):
+            for mark in batch.column("ingest_batch").drop_null().unique().to_pylist():
+                checkpoint, number, *_ = str(mark).split(":")
+                if checkpoint != "replay":
+                    found[checkpoint] = max(int(number), found.get(checkpoint, -1))
+    return found
 
 
 def _take_back(settings: Settings, name: str, batch: str) -> None:
