@@ -80,9 +80,9 @@ def shape_plan(settings: Settings, name: str) -> Plan:
             )
     for extra in sorted(set(actual.names) - set(contract.column_names)):
         found.refused.append(f"column {extra} is in no contract: a newer c360 wrote this table; install that one")
-    empty = not table.to_pyarrow_dataset().count_rows()
-    for column in found.add:
-        if column.required and column.fill is None and not empty:
+    unfilled = [column for column in found.add if column.required and column.fill is None]
+    if unfilled and table.to_pyarrow_dataset().count_rows():
+        for column in unfilled:
             found.refused.append(f"column {column.name} is required, and nothing says what older rows hold (`fill`)")
     return found
 

@@ -24,14 +24,18 @@ RECENT = {
     "silver_events": ["flags", "body_hash", "contract_version"],
     "bronze_messages": ["endpoint", "receipt", "payload_error", "is_checked"],
     "quarantine_messages": ["endpoint", "receipt", "payload_error", "replay_rule", "replayed_at", "discard_why"],
-    "ops_landing_manifest": ["details", "run_id"],
+    "ops_landing_manifest": ["signature"],
     "ops_balance": ["doubled"],
+    "profile_redirects": ["is_simulated"],
 }
 DAY = date(2024, 3, 1)
 ROWS: dict[str, list[Row]] = {
     "silver_events": [{"event_id": str(n), "source": "web", "message_id": str(n), "event_date": DAY} for n in range(3)],
     "bronze_messages": [{"message_id": "1", "source": "web", "landed_date": DAY, "payload": "{}"}],
     "quarantine_messages": [{"message_id": "2", "source": "web", "payload": "{}", "reason_codes": ["bad_number"]}],
+    "ops_landing_manifest": [{"file_number": 1, "source": "web", "file_name": "a", "status": "loaded", "row_count": 1}],
+    "ops_balance": [{"run_id": "old", "source": "web", "received": 1}],
+    "profile_redirects": [{"from_profile_id": "a", "to_profile_id": "b"}],
 }
 OLD_PROPERTIES = {"delta.logRetentionDuration": "interval 7 days"}
 
@@ -77,6 +81,9 @@ def test_old_rows_hold_the_fill_and_nothing_else_changes(old_home: Settings) -> 
     rows = read(old_home, "silver_events").to_pylist()
     assert sorted(row["event_id"] for row in rows) == ["0", "1", "2"]
     assert all((row["flags"], row["body_hash"], row["contract_version"]) == ([], "", 0) for row in rows)
+    assert read(old_home, "ops_balance")["doubled"].to_pylist() == [0]
+    assert read(old_home, "ops_landing_manifest")["signature"].to_pylist() == [""]
+    assert read(old_home, "profile_redirects")["is_simulated"].to_pylist() == [True]  # unknown counts as simulated
     bronze = DeltaTable(str(lake_table("bronze_messages").path(old_home)))
     assert read(old_home, "bronze_messages")["is_checked"].to_pylist() == [
         None
