@@ -29,6 +29,10 @@ AREAS = {
         "jobs.contracts.source_commands:group",
         "Where messages come from; a first contract from a sample file.",
     ),
+    "maintain": (
+        "jobs.maintenance.commands:group",
+        "Compact, retain, vacuum: the lake small, raw payloads not kept too long.",
+    ),
     "quality": ("jobs.quality.commands:group", "Gates: check tables against their contracts, block on failure."),
     "identity": ("jobs.identity.commands:group", "Resolve identifiers to profiles, explain a profile."),
     "segments": ("jobs.segments.commands:group", "Compile segment definitions to dbt models."),

@@ -13,8 +13,10 @@ SAMPLE_NOW = datetime(2018, 1, 2, tzinfo=UTC)
 def make_settings(home: Path, **overrides: Any) -> Settings:
     """Settings on the sample's clock with `home` as C360_HOME; its jars are the shared ones. Reads no environment."""
     home.mkdir(parents=True, exist_ok=True)
-    shared = SHARED_HOME / "jars"
-    shared.mkdir(parents=True, exist_ok=True)
-    if not (home / "jars").exists():
-        (home / "jars").symlink_to(shared, target_is_directory=True)
+    for name in ("jars", "duckdb/extensions"):  # the same for all, and 80 MB to unpack
+        shared = SHARED_HOME / name
+        shared.mkdir(parents=True, exist_ok=True)
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        if not (home / name).exists():
+            (home / name).symlink_to(shared, target_is_directory=True)
     return Settings.model_validate({"home": home, "now": SAMPLE_NOW, "log_level": "WARNING"} | overrides)

@@ -33,7 +33,10 @@ def _known_date_format(value: str) -> str:
 
 
 class Column(Frozen):
-    """One column of a table. `required` means never NULL, `allowed` a closed set, `min`/`max` inclusive bounds."""
+    """One column of a table. `required` means never NULL, `allowed` a closed set, `min`/`max` inclusive bounds.
+
+    `fill`: SQL literal that rows hold which were written before a required column existed (`c360 lake migrate`).
+    """
 
     name: str
     type: Annotated[str, AfterValidator(_known_type)]
@@ -43,6 +46,7 @@ class Column(Frozen):
     min: float | None = None
     max: float | None = None
     pattern: str | None = None
+    fill: str | None = None
 
 
 class TableContract(Frozen):

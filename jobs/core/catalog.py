@@ -68,6 +68,7 @@ TABLES = _declare(
     LakeTable("ops_kafka_topics", Layer.OPS, "ops/kafka_topics"),
     LakeTable("ops_accepted_gaps", Layer.OPS, "ops/accepted_gaps"),
     LakeTable("ops_dropped_messages", Layer.OPS, "ops/dropped_messages"),
+    LakeTable("ops_retired_messages", Layer.OPS, "ops/retired_messages"),
     LakeTable("ops_quality_results", Layer.OPS, "ops/quality_results"),
     LakeTable("ops_model_metrics", Layer.OPS, "ops/model_metrics"),
     LakeTable("ops_sync_outcomes", Layer.OPS, "ops/sync_outcomes"),

@@ -30,6 +30,11 @@ class Failpoint(StrEnum):
     DURING_PULL = "during_pull"
     AFTER_PULL_BEFORE_LANDING = "after_pull_before_landing"
     AFTER_LANDING_BEFORE_RECORD = "after_landing_before_record"
+    AFTER_RETIRED_SUMMARY_BEFORE_DELETE = "after_retired_summary_before_delete"
+    AFTER_BRONZE_DELETE_BEFORE_QUARANTINE = "after_bronze_delete_before_quarantine"
+    DURING_VACUUM = "during_vacuum"
+    AFTER_ROLLBACK_BEFORE_NEW_CHECKPOINT = "after_rollback_before_new_checkpoint"
+    AFTER_OLD_CHECKPOINT_ASIDE = "after_old_checkpoint_aside"
 
 
 class Sabotage(StrEnum):

@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_
 from jobs.core.errors import UsageError
 from jobs.core.settings_collector import CollectorSettings
 from jobs.core.settings_kafka import KafkaSettings
+from jobs.core.settings_maintenance import MaintenanceSettings
 from jobs.core.settings_transport import TransportSettings
 
 PREFIX = "C360_"
@@ -42,7 +43,7 @@ def _absolute(value: object) -> object:
     return Path(str(value)).expanduser().resolve()
 
 
-class Settings(CollectorSettings, KafkaSettings, TransportSettings):
+class Settings(CollectorSettings, KafkaSettings, MaintenanceSettings, TransportSettings):
     """All settings of c360. Every field can be set as `C360_<FIELD>`; unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,9 +71,6 @@ class Settings(CollectorSettings, KafkaSettings, TransportSettings):
     duckdb_memory: str = Field(default="3GB", description="Memory limit of one DuckDB connection")
     duckdb_threads: int = Field(default=2, ge=1, description="Threads of one DuckDB connection")
     dbt_target: Literal["duckdb", "spark"] = Field(default="duckdb", description="Engine of the warehouse build")
-    retention_days: int = Field(
-        default=30, ge=1, le=365, description="Days that raw payloads are meant to be kept; nothing deletes yet"
-    )
     retrain_days: int = Field(default=7, ge=1, description="Age of the champion after which it is trained anew")
     airflow_port: int = Field(default=8080, ge=1, le=65535, description="Port of Airflow's API and UI, on loopback")
     task_command: Annotated[Path, BeforeValidator(_absolute)] | None = Field(
@@ -103,6 +101,11 @@ class Settings(CollectorSettings, KafkaSettings, TransportSettings):
     def landing(self) -> Path:
         """`<source>/<file>` delivered by producers."""
         return self.home / "landing"
+
+    @property
+    def sealed(self) -> Path:
+        """Checked, numbered files for the bronze stream."""
+        return self.home / "sealed"
 
     @property
     def lake(self) -> Path:

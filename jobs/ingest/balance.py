@@ -2,46 +2,34 @@
 
 Counted message by message: each row of bronze is looked up in every table that it could have become, so that one lost and
 one doubled never make a right sum. Exact while the streams run: what a micro-batch has begun to write and Spark has
-not committed is in flight.
+not committed is in flight. What retention has taken out of bronze since counts as it was counted then.
 """
 
-import json
 from collections import Counter
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
+import pyarrow.parquet as pq
 
 from jobs.core.catalog import lake_table
 from jobs.core.context import Context
 from jobs.core.settings import Settings
-from jobs.ingest.stream.silver import QUERY, checkpoint_id
+from jobs.lake import deltalog
+from jobs.lake.checkpoints import Position, silver_position
 from jobs.lake.delta import append
 from jobs.lake.duck import lake_connection
+from jobs.lake.placement import PLACED_CTES, PLACES, bounds
+from jobs.lake.retired import last_batch, retired
 from jobs.lake.schema import arrow_schema
 
 OUTCOMES = ("accepted", "duplicate", "quarantined", "suppressed")
 Hour = tuple[str, datetime]
 
-# Rows of the checkpoint's batches that Spark has not committed do not count yet. A replay writes its rows before it marks
-# the quarantined ones: what it has placed is no longer quarantined.
-BALANCE_SQL = """
-with placed as (
-    select message_id, 'accepted' as outcome, ingest_batch from silver_events
-    union all select message_id, 'accepted', ingest_batch from silver_records
-    union all select message_id, outcome, ingest_batch from ops_dropped_messages
-),
-counted as (
-    select message_id, outcome from placed where ingest_batch not like $checkpoint || ':%'
-        or cast(split_part(ingest_batch, ':', 2) as bigint) <= $committed
-    union all
-    select message_id, 'quarantined' from quarantine_messages
-    where replay_state <> 'replayed' and (ingest_batch not like $checkpoint || ':%'
-        or cast(split_part(ingest_batch, ':', 2) as bigint) <= $committed)
-        and message_id not in (select message_id from placed where ingest_batch like 'replay:%')
-),
+BALANCE_SQL = f"""
+with {PLACED_CTES},
 received as (
     select message_id, source, date_trunc('hour', received_at) as received_hour from bronze_messages
     where landed_date >= $since
@@ -68,48 +56,76 @@ def in_flight(settings: Settings) -> dict[str, int]:
 
 def in_flight_by_hour(settings: Settings) -> dict[Hour, int]:
     """The same per source and hour of receipt."""
-    path = str(lake_table("bronze_messages").path(settings))
-    done = committed(settings)[1]
-    current = DeltaTable(path)
-    if done is not None and done >= current.version():
-        return {}
-    waiting = _count(current)
-    waiting.subtract(_count(DeltaTable(path, version=done)) if done is not None and done >= 0 else Counter())
-    return {hour: count for hour, count in waiting.items() if count}
+    folder = lake_table("bronze_messages").path(settings)
+    position = silver_position(settings)
+    if position is None or position.is_snapshot:
+        return _unplaced(settings)
+    waiting: Counter[Hour] = Counter()
+    for name in _unread(folder, position):
+        waiting += _count(pq.read_table(folder / name, columns=["source", "received_at"], partitioning=None))
+    return dict(waiting)
 
 
-def _count(table: DeltaTable) -> Counter[Hour]:
-    rows = table.to_pyarrow_dataset().to_table(columns=["source", "received_at"])
+def _unplaced(settings: Settings) -> dict[Hour, int]:
+    """While the stream goes through the table as it was at its start: what no committed batch has placed."""
+    query = f"""
+        with {PLACED_CTES}
+        select source, date_trunc('hour', received_at) as hour, count(*) as waiting from bronze_messages
+        where message_id not in (select message_id from counted) group by all
+    """
+    connection = lake_connection(settings, ("bronze_messages", *PLACES))
+    rows = connection.execute(query, bounds(settings)).to_arrow_table().to_pylist()
+    return {(row["source"], row["hour"]): row["waiting"] for row in rows}
+
+
+def _unread(folder: Path, position: Position) -> list[str]:
+    """The files of new data that the silver stream has not read, as their commits added them: what a compaction has put
+    elsewhere since is not new, and vacuum keeps what is not read."""
+    found: list[str] = []
+    for commit in deltalog.commits(folder, position.version):
+        # An offset names the version being read next; its index is the last file of it that has been read.
+        found += commit.added[position.index + 1 if commit.version == position.version else 0 :]
+    return found
+
+
+def _count(rows: pa.Table) -> Counter[Hour]:
     hours = pc.floor_temporal(rows.column("received_at"), unit="hour")
     grouped = pa.table({"source": rows.column("source"), "hour": hours}).group_by(["source", "hour"])
     counts = grouped.aggregate([([], "count_all")]).to_pylist()
     return Counter({(row["source"], row["hour"]): row["count_all"] for row in counts})
 
 
-def committed(settings: Settings) -> tuple[int, int | None]:
-    """(last batch that Spark has committed, last bronze version whose rows are all through it); (-1, None) before any."""
-    folder = settings.checkpoints / QUERY
-    done = [int(p.name) for p in (folder / "commits").glob("*") if p.name.isdigit()] if folder.exists() else []
-    if not done:
-        return -1, None
-    offsets = (folder / "offsets" / str(max(done))).read_text(encoding="utf-8").splitlines()
-    offset = json.loads(offsets[-1])
-    # An offset names the version being read next; index -1 says that nothing of it has been read.
-    return max(done), int(offset["reservoirVersion"]) - (1 if int(offset["index"]) < 0 else 0)
-
-
 def hourly_balance(settings: Settings, since: date = date.min) -> list[dict[str, Any]]:
     """One row per source and hour of receipt since a UTC day; every term counted from its own table."""
-    batch, _ = committed(settings)
-    checkpoint = checkpoint_id(settings) if batch >= 0 else "none"
+    while True:  # what is there and what is gone must be of one moment: again when retention came in between
+        before = last_batch(settings)
+        rows = _with_retired(_counted(settings, since), retired(settings, since))
+        if last_batch(settings) == before:
+            break
     waiting = in_flight_by_hour(settings)
-    connection = lake_connection(settings)
-    bound = {"checkpoint": checkpoint, "committed": batch, "since": since}
-    rows: list[dict[str, Any]] = connection.execute(BALANCE_SQL, bound).to_arrow_table().to_pylist()
     for row in rows:
         row["in_flight"] = waiting.get((row["source"], row["received_hour"]), 0)
         _judge(row)
     return rows
+
+
+def _counted(settings: Settings, since: date) -> list[dict[str, Any]]:
+    bound = bounds(settings) | {"since": since}
+    connection = lake_connection(settings, ("bronze_messages", *PLACES))
+    rows: list[dict[str, Any]] = connection.execute(BALANCE_SQL, bound).to_arrow_table().to_pylist()
+    return rows
+
+
+def _with_retired(rows: list[dict[str, Any]], gone: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The hours with what retention took out of them, and the hours of which nothing is left."""
+    by_hour = {(row["source"], row["received_hour"]): row for row in rows}
+    nothing = dict.fromkeys(("received", *OUTCOMES, "doubled"), 0)
+    for found in gone:
+        source, hour = found["source"], found["received_hour"]
+        row = by_hour.setdefault((source, hour), {"source": source, "received_hour": hour} | nothing)
+        row["received"] += found["messages"]
+        row[found["outcome"]] += found["messages"]
+    return sorted(by_hour.values(), key=lambda row: (row["source"], row["received_hour"]))
 
 
 def _judge(row: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import click
 
 from jobs.core.command import HintingGroup, pass_context
 from jobs.core.context import Context
+from jobs.ingest.doctor.commands import doctor
 from jobs.ingest.kafka.commands import kafka
 from jobs.ingest.pulls.commands import pull
 
@@ -17,12 +18,14 @@ def group() -> None:
       c360 ingest run           load everything new in C360_HOME/landing
       c360 ingest kafka gaps    what Kafka has lost unread, and what was accepted
       c360 ingest pull list     what can be fetched from elsewhere into landing
+      c360 ingest doctor        what is wrong with a checkpoint, and how to mend it
       c360 ops balance          what became of every message
     """
 
 
 group.add_command(kafka)
 group.add_command(pull)
+group.add_command(doctor)
 
 
 @group.command()
@@ -79,7 +82,7 @@ def release(context: Context, file: str, why: str) -> None:
       c360 ingest release sim_crm_people/people.csv --why "the e-mail column is empty on purpose"
     """
     from jobs.ingest.landing.release import release as release_file
-    from jobs.ingest.run import ingest_lock
+    from jobs.lake.locks import ingest_lock
 
     source, _, name = file.partition("/")
     with ingest_lock(context.settings):

@@ -1,18 +1,19 @@
 """One ingest run: seal what landed, bronze, silver, balance; both streams in one JVM."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from fcntl import LOCK_EX, LOCK_NB, flock
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jobs.core.context import Context
-from jobs.core.errors import C360Error, ExitCode, PermanentError, RetryableError, UsageError
+from jobs.core.errors import C360Error, ExitCode, PermanentError, UsageError
 from jobs.core.settings import Settings
 from jobs.ingest.balance import in_flight, record_balance
+from jobs.ingest.doctor.guard import require_ready
 from jobs.ingest.landing.seal import Landed, seal_new_files
 from jobs.ingest.quarantine.journal import finish_interrupted
 from jobs.lake.delta import ensure_all, read, row_count
+from jobs.lake.locks import ingest_lock
+from jobs.lake.retired import retired_count
 from jobs.lake.runs import stage
 from jobs.privacy.keys import load_keys
 
@@ -21,18 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 LANDING, KAFKA = "landing", "kafka"
-
-
-@contextmanager
-def ingest_lock(settings: Settings) -> Iterator[None]:
-    """One writer of the ingest tables at a time on this machine; the kernel frees the lock if the process dies."""
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (settings.home / "ingest.lock").open("w") as file:
-        try:
-            flock(file, LOCK_EX | LOCK_NB)
-        except OSError as error:
-            raise RetryableError("another `c360 ingest run` is at work in this home; wait for it to end") from error
-        yield
 
 
 def run_ingest(context: Context, *, sources: Sequence[str] = (), retry_refused: bool = False) -> ExitCode:
@@ -46,6 +35,7 @@ def run_ingest(context: Context, *, sources: Sequence[str] = (), retry_refused: 
     chosen = chosen_sources(settings, sources)
     with ingest_lock(settings):
         ensure_all(settings)
+        require_ready(settings)
         finish_interrupted(settings)
         landed = _seal(context, retry_refused=retry_refused) if LANDING in chosen else Landed()
         plans, stopped = _plan_kafka(context) if KAFKA in chosen else ([], None)
@@ -100,7 +90,8 @@ def has_work(settings: Settings) -> bool:
     """
     manifest = read(settings, "ops_landing_manifest", ["row_count"])
     sealed = sum(manifest.column("row_count").to_pylist())
-    return sealed != _bronze_from_files(settings) or bool(in_flight(settings))
+    landed = _bronze_from_files(settings) + retired_count(settings, from_files=True)
+    return sealed != landed or bool(in_flight(settings))
 
 
 def _bronze_from_files(settings: Settings) -> int:

@@ -18,13 +18,15 @@ from pyspark.sql.streaming.query import StreamingQuery
 from jobs.core.context import Context
 from jobs.core.errors import ExitCode, PermanentError, RetryableError
 from jobs.ingest.balance import record_balance
+from jobs.ingest.doctor.guard import require_ready
 from jobs.ingest.landing.manifest import Manifest
 from jobs.ingest.landing.seal import seal_new_files
 from jobs.ingest.quarantine.journal import finish_interrupted
-from jobs.ingest.run import KAFKA, LANDING, chosen_sources, ingest_lock
+from jobs.ingest.run import KAFKA, LANDING, chosen_sources
 from jobs.ingest.stream.bronze import start_bronze
 from jobs.ingest.stream.silver import start_silver
 from jobs.lake.delta import ensure_all
+from jobs.lake.locks import ingest_lock
 from jobs.lake.runs import stage
 from jobs.lake.session import open_session
 from jobs.privacy.keys import load_keys
@@ -54,6 +56,7 @@ class Service:
         key, _ = load_keys(settings)
         with ingest_lock(settings), stage(self.context, "ingest.service") as record:
             ensure_all(settings)
+            require_ready(settings)
             finish_interrupted(settings)
             session = open_session(settings, "c360-ingest")
             try:

@@ -14,6 +14,7 @@ def group() -> None:
     \b
     Examples:
       c360 lake tables          every table: rows, version, path
+      c360 lake migrate         bring tables of an older c360 to today's contracts
       c360 lake fetch-jars      bring the Spark jars into C360_HOME/jars, checked
     """
 
@@ -42,6 +43,38 @@ def tables(context: Context) -> None:
             continue
         rows = connection.execute(f"select count(*) from {name}").fetchall()[0][0]
         click.echo(f"{name:24} {rows:>12,} rows  version {version(context.settings, name):>4}  lake/{table.folder}")
+
+
+@group.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@pass_context
+def migrate(context: Context, dry_run: bool) -> int:
+    """Add to each table the columns and properties that its contract has and the table has not. Safe to repeat.
+
+    Exit code 1, with nothing done, when a column's type differs or a newer c360 has written a table.
+
+    \b
+    Examples:
+      c360 lake migrate --dry-run
+      c360 lake migrate
+    """
+    from jobs.lake.locks import ingest_lock
+    from jobs.lake.migrate import carry_out, plans
+    from jobs.lake.runs import stage
+
+    if dry_run:
+        found = plans(context.settings)
+    else:
+        with ingest_lock(context.settings):
+            found = plans(context.settings)
+            carry_out(context.settings, found)
+            if found:
+                with stage(context, "lake.migrate") as record:
+                    record.details = {one.table: one.lines() for one in found}
+    for line in (line for one in found for line in one.lines()):
+        click.echo(("would do  " if dry_run else "done  ") + line)
+    click.echo(f"{len(found)} tables {'differ from' if dry_run else 'brought to'} their contracts")
+    return int(any(one.refused for one in found))
 
 
 @group.command("fetch-jars")

@@ -4,6 +4,10 @@ Idempotence: an append may carry (app_id, version); delta-rs does not skip a rep
 checked here first, per table.
 """
 
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
@@ -18,7 +22,21 @@ from jobs.lake.schema import arrow_schema, conform
 # No change data feed, deletion vectors or column mapping: Spark, DuckDB and delta-rs must read the same rows.
 # Statistics on no columns of tables with raw PII, or the log would keep what a DELETE removes from the data.
 PROPERTIES = {"delta.logRetentionDuration": "interval 7 days", "delta.checkpointInterval": "20"}
+# For how long the log remembers a removed file: as long as vacuum keeps it, or it would not know it from a stray one.
+FILES_KEPT = "delta.deletedFileRetentionDuration"
+# The silver stream reads the log of bronze: only vacuum, which knows the stream's position, takes old commits away.
+LOG_KEPT = {"bronze_messages": {"delta.enableExpiredLogCleanup": "false"}}
+ATTEMPTS, CONFLICT_SECONDS = 6, 0.5
+T = TypeVar("T")
 NO_STATISTICS = {"delta.dataSkippingNumIndexedCols": "0"}
+
+
+def properties(settings: Settings, name: str) -> dict[str, str]:
+    """The Delta properties of a table; `c360 lake migrate` gives them to older ones."""
+    kept = {FILES_KEPT: f"interval {settings.file_retention_hours} hours"}
+    table = lake_table(name)
+    statistics = NO_STATISTICS if table.raw_pii else _statistics(table.contract)
+    return PROPERTIES | kept | LOG_KEPT.get(name, {}) | statistics
 
 
 def ensure_table(settings: Settings, name: str) -> DeltaTable:
@@ -34,7 +52,7 @@ def ensure_table(settings: Settings, name: str) -> DeltaTable:
             schema=arrow_schema(declared.contract),
             mode="ignore",
             partition_by=list(declared.partition_by),
-            configuration=PROPERTIES | (NO_STATISTICS if declared.raw_pii else _statistics(declared.contract)),
+            configuration=properties(settings, name),
         )
     return DeltaTable(str(path))
 
@@ -118,3 +136,18 @@ def row_count(settings: Settings, name: str, *, present: str | None = None) -> i
     not NULL, reading that column."""
     dataset = ensure_table(settings, name).to_pyarrow_dataset()
     return int(dataset.count_rows() if present is None else dataset.count_rows(filter=pc.field(present).is_valid()))
+
+
+def again_on_conflict(name: str, work: Callable[[], T]) -> T:
+    """Does `work`, which opens the table afresh each time, until no other writer comes between; a few times at most.
+
+    Raises RetryableError when one always does.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return work()
+        except CommitFailedError as error:
+            if attempt == ATTEMPTS:
+                raise RetryableError(f"{name}: other writers always came first; run the command again") from error
+            time.sleep(attempt * CONFLICT_SECONDS)
+    raise AssertionError("unreachable")

@@ -15,7 +15,7 @@ The `ops_*` tables are excepted: they tell of runs, files and figures, not of pe
 The lake holds Delta tables below `C360_HOME/lake`, the warehouse DuckDB tables in `C360_HOME/warehouse/c360.duckdb`.
 Columns marked `yes` are never NULL. Keys are unique.
 """
-RAW_PII = ", raw PII: closed folder, meant to be kept `retention_days`; nothing deletes yet"
+RAW_PII = ", raw PII: closed folder, kept `retention_days`"
 
 
 def render() -> str:

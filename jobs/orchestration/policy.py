@@ -12,6 +12,7 @@ class Tag(StrEnum):
     """Tags a DAG may carry: one layer and one tier."""
 
     LAYER_LANDING = "layer:landing"
+    LAYER_LAKE = "layer:lake"
     LAYER_SILVER = "layer:silver"
     LAYER_MARTS = "layer:marts"
     LAYER_MODELS = "layer:models"

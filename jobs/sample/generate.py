@@ -72,7 +72,8 @@ def set_clock(settings: Settings) -> bool:
     if file.exists():
         return False
     reason = "# The sample is looked at from this instant; remove the line to use the real time."
-    text = f"{reason}\nnow: {shares.SAMPLE_NOW.isoformat()}\n"
+    kept = "# The sample is a year of messages as if just imported; without the line payloads are kept 30 days."
+    text = f"{reason}\nnow: {shares.SAMPLE_NOW.isoformat()}\n{kept}\nretention_days: 365\n"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     return True

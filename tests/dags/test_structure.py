@@ -76,7 +76,9 @@ def picture(dag: Any, parsed: Any) -> dict[str, Any]:
 def test_all_dags_parse(bag: DagBag, tmp_path: Path) -> None:
     assert bag.import_errors == {}
     assert len(bag.dags) >= 5
-    assert sorted(bag.dags) == sorted(dag_order(make_settings(tmp_path))), "`c360 run` must run every DAG"
+    # Maintenance is a matter of days: a run of the sample has no old files, and needs its year of payloads.
+    expected = [*dag_order(make_settings(tmp_path)), "maintain_lake"]
+    assert sorted(bag.dags) == sorted(expected), "`c360 run` must run every DAG but maintenance"
 
 
 def test_structure_is_as_agreed(bag: DagBag, dags: dict[str, Any]) -> None:

@@ -44,7 +44,7 @@ class Landed:
 
 def sealed_folder(settings: Settings) -> Path:
     """Where sealed files wait for the bronze stream."""
-    return settings.home / "sealed"
+    return settings.sealed
 
 
 def seal_new_files(context: Context, *, retry_refused: bool = False, manifest: Manifest | None = None) -> Landed:

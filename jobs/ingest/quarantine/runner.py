@@ -12,15 +12,16 @@ from jobs.ingest.quarantine.patch_rules import PatchRule
 from jobs.ingest.quarantine.replay import INSTANT, Replay, Report, settle
 from jobs.ingest.quarantine.rows import DISCARDED, Quarantine, Selection
 from jobs.ingest.quarantine.spans import NotJsonError
-from jobs.ingest.run import ingest_lock
 from jobs.lake.delta import ensure_all, update
+from jobs.lake.locks import ingest_lock, maintenance_lock
 from jobs.lake.runs import stage
 
 
 def run(replay: Replay) -> Report:
     """Replays and records stage and balance. Raises PermanentError when the balance is off."""
     context = replay.context
-    with ingest_lock(context.settings), stage(context, "quarantine.replay") as record:
+    settings = context.settings
+    with ingest_lock(settings), maintenance_lock(settings), stage(context, "quarantine.replay") as record:
         ensure_all(context.settings)
         report = replay.run()
         record.rows_in = report.matched

@@ -15,6 +15,7 @@ _RULES = yaml.safe_load((Path(__file__).parent / "consent.yml").read_text("utf-8
 CATEGORIES: dict[str, str] = _RULES["categories"]
 GPC_DENIES: tuple[str, ...] = tuple(_RULES["gpc_denies"])
 STATEMENTS: tuple[str, ...] = tuple(_RULES["statements"])
+DENYING_EVENTS: dict[str, str] = _RULES["denying_events"]
 ANALYTICS = tuple(category for category, purpose in CATEGORIES.items() if purpose == "analytics")
 
 
@@ -39,14 +40,17 @@ def to_consents(frame: DataFrame) -> DataFrame:
     preferences = F.col("preferences")
     is_statement = F.col("name").isin(*STATEMENTS)
     denies = F.coalesce(F.exists(F.map_values(preferences), lambda value: ~_granted(value)), F.lit(False))
-    rows = frame.where(is_statement | denies | F.col("gpc")).select("*", F.explode(_stated()).alias("stated"))
+    is_denial = F.col("name").isin(*DENYING_EVENTS)
+    rows = frame.where(is_statement | denies | is_denial | F.col("gpc")).select(
+        "*", F.explode(_stated()).alias("stated")
+    )
     rows = rows.withColumns({"purpose": F.col("stated.purpose"), "status": F.col("stated.status")})
     counts = (F.col("status") == "denied") | (is_statement & ~_is_overruled() & _may_grant())
     return rows.where(F.col("purpose").isNotNull() & counts)
 
 
 def _stated() -> Column:
-    """All statements of a message: its consent object's, and those of the browser's GPC signal."""
+    """All statements of a message: its consent object's, what its name alone says, and the browser's GPC signal."""
     purposes = F.create_map(*[F.lit(text) for pair in CATEGORIES.items() for text in pair])
     by_person = F.transform(
         F.map_entries(F.col("preferences")),
@@ -58,7 +62,9 @@ def _stated() -> Column:
     denials = [F.struct(F.lit(name).alias("purpose"), F.lit("denied").alias("status")) for name in GPC_DENIES]
     empty = F.array().cast("array<struct<purpose:string,status:string>>")
     by_browser = F.when(F.col("gpc"), F.array(*denials)).otherwise(empty)
-    return F.concat(F.coalesce(by_person, empty), by_browser)
+    denied = F.create_map(*[F.lit(text) for pair in DENYING_EVENTS.items() for text in pair])[F.col("name")]
+    by_name = F.array(F.struct(denied.alias("purpose"), F.lit("denied").alias("status")))
+    return F.concat(F.coalesce(by_person, empty), F.when(denied.isNotNull(), by_name).otherwise(empty), by_browser)
 
 
 def _may_grant() -> Column:

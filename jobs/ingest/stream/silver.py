@@ -4,7 +4,6 @@ Each table's append carries its own transaction id (stream : checkpoint : table,
 after a crash writes only what is missing.
 """
 
-import json
 import logging
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,8 @@ from jobs.core.settings import Settings
 from jobs.ingest.stream import consents, events, records, tokenize
 from jobs.ingest.stream.known import KnownEvents
 from jobs.ingest.stream.outputs import EVENT_COLUMNS, Judged
+from jobs.ingest.stream.restart import not_yet_placed
+from jobs.lake.checkpoints import checkpoint_id
 from jobs.lake.frames import append_once
 from jobs.privacy import vault
 
@@ -57,7 +58,7 @@ class SilverBatch:
         checkpoint = checkpoint_id(self.settings)
         log.info("silver batch %d: judging", batch_id)
         try:
-            judged = self.judge(batch)
+            judged = self.judge(not_yet_placed(self.session, self.settings, batch, checkpoint))
             self.write(judged, app_id=f"{QUERY}:{checkpoint}", version=batch_id, mark=f"{checkpoint}:{batch_id}")
         finally:
             self.forget()
@@ -161,17 +162,13 @@ def _without_good_payloads(frame: DataFrame) -> DataFrame:
     return frame.withColumn("payload", F.when(F.size("errors") > 0, F.col("payload")))
 
 
-def checkpoint_id(settings: Settings) -> str:
-    """The checkpoint's own uuid: a new checkpoint starts its batch ids at 0 and must not look like the old one."""
-    metadata = settings.checkpoints / QUERY / "metadata"
-    return str(json.loads(metadata.read_text(encoding="utf-8"))["id"])
-
-
 def start_silver(session: SparkSession, settings: Settings, key: bytes, *, every: str | None = None) -> StreamingQuery:
     """Starts the stream: all of bronze that is there and then an end, or with `every` a batch at that pace for ever."""
     stream = (
         session.readStream.format("delta")
         .option("maxBytesPerTrigger", settings.spark_max_file_bytes)
+        # Retention takes whole days out of bronze; a commit that removes and adds rows would still stop the stream.
+        .option("ignoreDeletes", "true")
         .load(str(lake_table("bronze_messages").path(settings)))
     )
     if sabotaged(settings, Sabotage.EVENT_TIME_WATERMARK):

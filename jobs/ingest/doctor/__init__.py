@@ -1,0 +1,1 @@
+"""Looks after the checkpoints of the two streams: says what is wrong, drops what was not finished, begins anew on proof."""

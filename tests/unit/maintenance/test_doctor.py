@@ -1,0 +1,195 @@
+"""Each file of both checkpoints deleted or emptied in turn: repaired or refused, nothing lost, nothing loaded twice."""
+
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from checkpointkit import TODAY, Streams, context_of
+from click.testing import CliRunner
+from settingskit import make_settings
+from sparkmodel import Restarted, copy_home, lost_and_doubled, versions
+
+from jobs.cli import cli
+from jobs.core.errors import PermanentError, UsageError
+from jobs.core.failpoints import Failpoint
+from jobs.core.settings import Settings, bin_path
+from jobs.ingest.doctor.examine import examine, examine_all
+from jobs.ingest.doctor.findings import Kind
+from jobs.ingest.doctor.guard import repair, require_ready
+from jobs.ingest.doctor.restart import new_checkpoint
+from jobs.ingest.run import run_ingest
+from jobs.lake.checkpoints import STREAMS
+from jobs.lake.delta import row_count
+
+FILES = [
+    "bronze/metadata", "bronze/offsets/0", "bronze/offsets/1", "bronze/offsets/2", "bronze/commits/0",
+    "bronze/commits/1", "bronze/commits/2", "bronze/sources/0/0", "bronze/sources/0/1", "bronze/sources/0/2",
+    "silver/metadata", "silver/offsets/0", "silver/offsets/1", "silver/offsets/2", "silver/commits/0",
+    "silver/commits/1", "silver/commits/2",
+]  # fmt: skip
+# The two states differ in their last batch, and in silver alone.
+CASES = {
+    "idle": [name for name in FILES if "silver" not in name or name.endswith(("2", "metadata"))],
+    "killed": [name for name in FILES if "silver" in name and name != "silver/commits/2"],
+}
+LINES = 4
+Homes = dict[str, Settings]
+
+
+@pytest.fixture(scope="module")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Homes:
+    """`idle`: three batches through both streams. `killed`: the third died between the tables of silver."""
+    made: Homes = {}
+    for state in ("idle", "killed"):
+        streams = Streams(make_settings(tmp_path_factory.mktemp(state) / "home"))
+        streams.load(TODAY, LINES)
+        streams.load(TODAY, LINES)
+        rows = streams.load(TODAY, LINES, commit=state == "idle")
+        if state == "killed":
+            streams.place(rows, ("silver_events", "ops_dropped_messages"))
+            streams.number += 1
+            streams.seal([row | {"origin": f"file:4:{n}"} for n, row in enumerate(rows, 1)])
+        made[state] = streams.settings
+    return made
+
+
+def mend(settings: Settings) -> set[Kind]:
+    """As a person would, by what the doctor says; what kinds of findings there were."""
+    kinds = {finding.kind for finding in examine_all(settings)}
+    repair(settings)
+    for stream in STREAMS:
+        if any(finding.kind is Kind.LOST for finding in examine(settings, stream)):
+            new_checkpoint(context_of(settings), stream)
+    assert [finding for finding in examine_all(settings) if finding.blocks] == []
+    return kinds
+
+
+@pytest.mark.parametrize("state", ["idle", "killed"])
+@pytest.mark.parametrize("damage", ["deleted", "emptied"])
+def test_every_file_of_a_checkpoint_in_turn(homes: Homes, state: str, damage: str, tmp_path: Path) -> None:
+    seen: Counter[Kind] = Counter()
+    for name in CASES[state]:
+        settings = copy_home(homes[state], tmp_path / name.replace("/", "-"))
+        path = settings.checkpoints / name
+        path.unlink() if damage == "deleted" else path.write_text("")
+        before = versions(settings)
+        found = [finding for finding in examine_all(settings) if finding.blocks]
+        if found:
+            with pytest.raises(PermanentError):
+                require_ready(settings)
+            assert versions(settings) == before
+        seen.update(mend(settings))
+        Restarted(settings).run()
+        sealed = LINES * (4 if state == "killed" else 3)
+        assert (name, *lost_and_doubled(settings, sealed)) == (name, 0, 0)
+    assert seen[Kind.LOST] >= 3
+    assert (seen[Kind.REPAIR] >= 1) == (damage == "emptied")
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("state", ["idle", "killed"])
+def test_a_lost_checkpoint_is_refused_and_begun_anew_on_proof(
+    homes: Homes, state: str, stream: str, tmp_path: Path
+) -> None:
+    """P5: exit code 1 and nothing written; then by the named command nothing lost, nothing doubled."""
+    import shutil
+
+    settings = copy_home(homes[state], tmp_path / "home")
+    shutil.rmtree(settings.checkpoints / stream)
+    before = versions(settings)
+    with pytest.raises(PermanentError, match=f"c360 ingest doctor --new-checkpoint {stream}") as refusal:
+        run_ingest(context_of(settings))
+    assert refusal.value.exit_code == 1
+    assert versions(settings) == before
+    new_checkpoint(context_of(settings), stream)
+    Restarted(settings).run()
+    assert lost_and_doubled(settings, LINES * (4 if state == "killed" else 3)) == (0, 0)
+
+
+def test_without_the_guard_a_lost_checkpoint_doubles(homes: Homes, tmp_path: Path) -> None:
+    """The test of the test: a stream that simply starts over, as Spark would."""
+    import json
+    import shutil
+
+    settings = copy_home(homes["idle"], tmp_path / "home")
+    for stream in STREAMS:
+        shutil.rmtree(settings.checkpoints / stream)
+        (settings.checkpoints / stream).mkdir()
+        (settings.checkpoints / stream / "metadata").write_text(json.dumps({"id": f"new-{stream}"}))
+    Restarted(settings).run()
+    assert lost_and_doubled(settings, LINES * 3)[1] > 0
+
+
+@pytest.mark.parametrize(
+    "place", [Failpoint.AFTER_ROLLBACK_BEFORE_NEW_CHECKPOINT, Failpoint.AFTER_OLD_CHECKPOINT_ASIDE]
+)
+def test_a_kill_in_the_middle_of_a_new_beginning(homes: Homes, place: Failpoint, tmp_path: Path) -> None:
+    settings = copy_home(homes["killed"], tmp_path / "home")
+    (settings.checkpoints / "silver" / "metadata").unlink()
+    environment = settings.child_environment | {"C360_TESTING": "1", "C360_FAIL_AT": place.value}
+    command = [bin_path("c360"), "ingest", "doctor", "--new-checkpoint", "silver"]
+    assert subprocess.run(command, env=environment, check=False).returncode == -9
+    with pytest.raises(PermanentError, match="--new-checkpoint silver"):
+        require_ready(settings)
+    new_checkpoint(context_of(settings), "silver")
+    Restarted(settings).run()
+    assert lost_and_doubled(settings, LINES * 4) == (0, 0)
+
+
+def test_a_new_checkpoint_that_is_lost_in_its_turn_is_no_free_start(homes: Homes, tmp_path: Path) -> None:
+    settings = copy_home(homes["killed"], tmp_path / "home")
+    (settings.checkpoints / "silver" / "metadata").unlink()
+    new_checkpoint(context_of(settings), "silver")
+    Restarted(settings).run()
+    for path in (settings.checkpoints / "silver" / "offsets").iterdir():
+        path.unlink()
+    assert [f.kind for f in examine(settings, "silver")] == [Kind.LOST]
+    mend(settings)
+    Restarted(settings).run()
+    assert lost_and_doubled(settings, LINES * 4) == (0, 0)
+
+
+def test_a_moved_home_is_told_from_its_list_of_files(homes: Homes, tmp_path: Path) -> None:
+    settings = copy_home(homes["idle"], tmp_path / "home")
+    settings.home.rename(tmp_path / "elsewhere")
+    moved = settings.model_copy(update={"home": tmp_path / "elsewhere"})
+    (finding,) = [f for f in examine_all(moved) if f.blocks]
+    assert "of another folder" in finding.what
+    mend(moved)
+    Restarted(moved).run()
+    assert lost_and_doubled(moved, LINES * 3) == (0, 0)
+
+
+def test_a_half_loaded_sealed_file_is_no_proof(homes: Homes, tmp_path: Path) -> None:
+    from deltalake import DeltaTable
+
+    from jobs.core.catalog import lake_table
+
+    settings = copy_home(homes["idle"], tmp_path / "home")
+    (settings.checkpoints / "bronze" / "metadata").unlink()
+    DeltaTable(str(lake_table("bronze_messages").path(settings))).delete("origin = 'file:2:1'")
+    with pytest.raises(PermanentError, match=r"3 of the 4 messages of sealed/00000002\.parquet"):
+        new_checkpoint(context_of(settings), "bronze")
+    assert len(list(settings.sealed.glob("*.parquet"))) == 3
+
+
+def test_a_whole_checkpoint_is_not_begun_anew(homes: Homes) -> None:
+    with pytest.raises(UsageError, match="needs no new beginning"):
+        new_checkpoint(context_of(homes["idle"]), "silver")
+
+
+def test_the_command_says_each_finding_in_a_line(homes: Homes, tmp_path: Path) -> None:
+    settings = copy_home(homes["killed"], tmp_path / "home")
+    (settings.checkpoints / "silver" / "commits" / "1").write_text("")
+    said = CliRunner().invoke(cli, ["--home", str(settings.home), "ingest", "doctor"], standalone_mode=False)
+    assert (
+        "repair    silver: commits/1 is torn; its batch is delivered again; remedy: c360 ingest doctor --repair"
+        in said.output
+    )
+    assert said.return_value == 1
+    said = CliRunner().invoke(
+        cli, ["--home", str(settings.home), "ingest", "doctor", "--repair"], standalone_mode=False
+    )
+    assert said.output.splitlines()[-1] == "both streams may start"
+    assert row_count(settings, "silver_events") == 3
