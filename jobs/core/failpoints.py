@@ -30,6 +30,8 @@ class Failpoint(StrEnum):
     DURING_PULL = "during_pull"
     AFTER_PULL_BEFORE_LANDING = "after_pull_before_landing"
     AFTER_LANDING_BEFORE_RECORD = "after_landing_before_record"
+    AFTER_ROTATION_STEP = "after_rotation_step"
+    AFTER_RETIREMENT_STEP = "after_retirement_step"
 
 
 class Sabotage(StrEnum):

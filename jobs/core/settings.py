@@ -72,6 +72,9 @@ class Settings(CollectorSettings, TransportSettings):
     retention_days: int = Field(
         default=30, ge=1, le=365, description="Days that raw payloads are meant to be kept; nothing deletes yet"
     )
+    token_window_days: int = Field(
+        default=30, ge=0, le=365, description="Days for which tokens of a rotated key are still found"
+    )
     retrain_days: int = Field(default=7, ge=1, description="Age of the champion after which it is trained anew")
     airflow_port: int = Field(default=8080, ge=1, le=65535, description="Port of Airflow's API and UI, on loopback")
     task_command: Annotated[Path, BeforeValidator(_absolute)] | None = Field(

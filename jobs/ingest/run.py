@@ -8,12 +8,13 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from jobs.core.context import Context
 from jobs.core.errors import ExitCode, PermanentError, RetryableError
 from jobs.core.settings import Settings
+from jobs.core.token_lock import tokens_in_use
 from jobs.ingest.balance import in_flight, record_balance
 from jobs.ingest.landing.seal import seal_new_files
 from jobs.ingest.quarantine.journal import finish_interrupted
 from jobs.lake.delta import ensure_all, read, row_count
 from jobs.lake.runs import stage
-from jobs.privacy.keys import load_keys
+from jobs.privacy.keys import load_token_key
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,8 @@ def ingest_lock(settings: Settings) -> Iterator[None]:
             flock(file, LOCK_EX | LOCK_NB)
         except OSError as error:
             raise RetryableError("another `c360 ingest run` is at work in this home; wait for it to end") from error
-        yield
+        with tokens_in_use(settings):
+            yield
 
 
 def run_ingest(context: Context, *, retry_refused: bool = False) -> ExitCode:
@@ -71,7 +73,7 @@ def _run_streams(context: Context) -> None:
     from jobs.ingest.stream.silver import run_silver
     from jobs.lake.session import open_session
 
-    key, _ = load_keys(context.settings)
+    key = load_token_key(context.settings)
     with stage(context, "ingest.stream") as streams:
         session = open_session(context.settings, "c360-ingest")
         try:

@@ -24,7 +24,7 @@ from jobs.ingest.stream.silver import start_silver
 from jobs.lake.delta import ensure_all
 from jobs.lake.runs import stage
 from jobs.lake.session import open_session
-from jobs.privacy.keys import load_keys
+from jobs.privacy.keys import load_token_key
 
 log = logging.getLogger(__name__)
 SEAL_SECONDS = 0.5
@@ -44,8 +44,8 @@ class Service:
     def run(self) -> ExitCode:
         """Until `stop`; raises PermanentError when a stream dies or the balance is off."""
         settings = self.context.settings
-        key, _ = load_keys(settings)
         with ingest_lock(settings), stage(self.context, "ingest.service") as record:
+            key = load_token_key(settings)
             ensure_all(settings)
             finish_interrupted(settings)
             session = open_session(settings, "c360-ingest")

@@ -15,10 +15,11 @@ from expectations import contracts
 from expectations.contracts import SourceContract
 from jobs.ingest.stream import consents, events
 from jobs.ingest.stream.mapping import with_message
+from jobs.privacy.keys import TokenKey
 from jobs.privacy.tokens import token
 
 pytestmark = pytest.mark.spark
-KEY = b"k" * 32
+KEY = TokenKey(1, b"k" * 32, b"s" * 32)
 RECEIVED = datetime(2017, 5, 1, 10, 1, tzinfo=UTC)
 SCHEMA = (
     "source string, message_id string, payload string, payload_error string, endpoint string, receipt string, "

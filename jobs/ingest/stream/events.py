@@ -4,15 +4,16 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contracts import EventContract, PiiClass, SourceContract
-from jobs.ingest.stream import consents, envelope, tokenize, validate
+from jobs.ingest.stream import consents, envelope, tokenize, validate, vaulted
 from jobs.ingest.stream.mapping import with_message
 from jobs.ingest.stream.strict import text_error
+from jobs.privacy.keys import TokenKey
 
 TOKENISED = ("email", "phone")
 
 
 def judge_events(
-    bronze: DataFrame, sources: dict[str, SourceContract], events: dict[str, EventContract], key: bytes
+    bronze: DataFrame, sources: dict[str, SourceContract], events: dict[str, EventContract], key: TokenKey
 ) -> DataFrame:
     """Bronze rows of event sources → the same rows, parsed, judged, with tokens and the silver `properties` text."""
     trusted = tuple(s.name for s in sources.values() if s.trust_received_at) or ("",)
@@ -30,6 +31,7 @@ def judge_events(
             "loyalty_id": F.coalesce("m_loyaltyId", F.when(F.col("m_type") == "identify", F.col("p_loyalty_id"))),
             "email_token": tokenize.token("email", F.col("email"), key),
             "phone_token": tokenize.token("phone", F.col("phone"), key),
+            "also_vaulted": vaulted.of_events(events, user, key),
             "consent": F.col("c_consent"),
             "properties": _silver_properties(events, key),
             "event_date": F.to_date("effective_at"),
@@ -55,7 +57,7 @@ def _flags() -> Column:
     return validate.as_array(text)
 
 
-def _silver_properties(events: dict[str, EventContract], key: bytes) -> Column:
+def _silver_properties(events: dict[str, EventContract], key: TokenKey) -> Column:
     """The body as it came, unless the event declares PII: then only its declared fields, tokens in place of values."""
     text = F.col("body")
     for contract in events.values():

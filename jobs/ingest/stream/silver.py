@@ -18,11 +18,12 @@ from expectations import contracts
 from jobs.core.catalog import lake_table
 from jobs.core.failpoints import Failpoint, Sabotage, fail_at, fail_when_files_appear, sabotaged
 from jobs.core.settings import Settings
-from jobs.ingest.stream import consents, events, records, tokenize
+from jobs.ingest.stream import consents, events, records, vaulted
 from jobs.ingest.stream.known import KnownEvents
 from jobs.ingest.stream.outputs import EVENT_COLUMNS, Judged
 from jobs.lake.frames import append_once
 from jobs.privacy import vault
+from jobs.privacy.keys import TokenKey
 
 log = logging.getLogger(__name__)
 QUERY = "silver"
@@ -33,7 +34,7 @@ SET_ASIDE = ("quarantine_messages", "ops_dropped_messages")
 class SilverBatch:
     """Processes micro-batches; holds what does not change between them, and the index of known events."""
 
-    def __init__(self, session: SparkSession, settings: Settings, key: bytes) -> None:
+    def __init__(self, session: SparkSession, settings: Settings, key: TokenKey) -> None:
         self.session = session
         self.settings = settings
         self.key = key
@@ -119,14 +120,9 @@ class SilverBatch:
         shutil.rmtree(self.work, ignore_errors=True)
 
     def keep_identifiers(self, judged: Judged) -> None:
-        """Stores token → value of every e-mail and phone that silver is about to refer to; before silver, not after."""
-        columns = [
-            F.struct(F.col(f"{kind}_token").alias("token"), tokenize.normalised(kind, F.col(kind)).alias("value"))
-            for kind in events.TOKENISED
-        ]
-        pair = F.explode(F.array(*columns)).alias("pair")
-        both = judged.accepted_events.select(pair).union(judged.accepted_records.select(pair))
-        found = both.select("pair.*").where("token is not null").distinct().toArrow().to_pydict()
+        """Stores token → value of everything that silver is about to refer to by token; before silver, not after."""
+        both = vaulted.pairs(judged.accepted_events).union(vaulted.pairs(judged.accepted_records))
+        found = both.distinct().toArrow().to_pydict()
         vault.store(self.settings, zip(found["token"], found["value"], strict=True))
 
 
@@ -149,7 +145,9 @@ def checkpoint_id(settings: Settings) -> str:
     return str(json.loads(metadata.read_text(encoding="utf-8"))["id"])
 
 
-def start_silver(session: SparkSession, settings: Settings, key: bytes, *, every: str | None = None) -> StreamingQuery:
+def start_silver(
+    session: SparkSession, settings: Settings, key: TokenKey, *, every: str | None = None
+) -> StreamingQuery:
     """Starts the stream: all of bronze that is there and then an end, or with `every` a batch at that pace for ever."""
     stream = (
         session.readStream.format("delta")
@@ -168,7 +166,7 @@ def start_silver(session: SparkSession, settings: Settings, key: bytes, *, every
     return (writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)).start()
 
 
-def run_silver(session: SparkSession, settings: Settings, key: bytes) -> None:
+def run_silver(session: SparkSession, settings: Settings, key: TokenKey) -> None:
     """Processes all of bronze that is not processed yet, then stops."""
     start_silver(session, settings, key).awaitTermination()
     fail_at(settings, Failpoint.AFTER_COMMIT)

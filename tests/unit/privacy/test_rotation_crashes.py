@@ -1,0 +1,97 @@
+"""`c360 privacy keys` killed after each of its steps, then run again: always the same end, and nobody is lost on the way."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from lakekit import write_lake
+from rotationkit import Person, context_at, profiles, resolve, seen, texts
+
+from jobs.core.settings import PROJECT_ROOT, Settings
+from jobs.lake import delta
+from jobs.privacy import vault
+from jobs.privacy.key_files import key_path
+from jobs.privacy.keys import load_token_key
+from jobs.privacy.registry import Purpose, Registry, State
+from jobs.privacy.retirement import retire_tokens
+from jobs.privacy.rotation import rotate_tokens, rotate_vault
+
+OLD = re.compile(r"_v1_[0-9a-f]{64}")
+PEOPLE = [Person(number) for number in range(8)]
+KILLED = -9
+
+
+def run_until(settings: Settings, call: str, failpoint: str, days: int) -> int:
+    """Runs a rotation or retirement in a process of its own, ended at the failpoint; returns its exit code."""
+    program = (
+        "import sys; sys.path[:0] = ['tests', 'tests/unit/privacy']\n"
+        "from pathlib import Path\n"
+        "from settingskit import make_settings\n"
+        "from rotationkit import context_at\n"
+        "from jobs.privacy.rotation import rotate_tokens, rotate_vault\n"
+        "from jobs.privacy.retirement import retire_tokens\n"
+        f"settings = make_settings(Path({str(settings.home)!r}), testing=True, fail_at={failpoint!r})\n"
+        f"context = context_at(settings, {days})\n{call}\n"
+    )
+    return subprocess.run([sys.executable, "-c", program], cwd=PROJECT_ROOT, check=False).returncode
+
+
+def everybody_is_one(settings: Settings, before: dict[str, str]) -> None:
+    """Whatever a crash has left: an identity run splits nobody, and each identifier belongs where it did."""
+    assert resolve(settings, days=40)["creates"] == 0
+    after = profiles(settings)
+    assert all(after[value] == profile for value, profile in before.items() if value in after)
+
+
+@pytest.fixture
+def home(settings: Settings) -> Settings:
+    write_lake(settings, seen(settings, PEOPLE, "2017-06-01", "Product Added"))
+    resolve(settings)
+    return settings
+
+
+@pytest.mark.parametrize("turn", range(1, 7))
+def test_a_rotation_killed_after_any_step_is_finished_by_the_next(home: Settings, turn: int) -> None:
+    before = profiles(home)
+    code = run_until(home, "rotate_tokens(context, window_days=30)", f"after_rotation_step:{turn}", 0)
+    assert code == (KILLED if turn < 6 else 0)
+    everybody_is_one(home, before)
+    if turn < 6:
+        assert load_token_key(home).version == 1  # the switch is the last step
+        rotate_tokens(context_at(home), window_days=30)
+    assert load_token_key(home).version == 2
+    assert len(Registry(home).of(Purpose.TOKENS)) == 2
+    write_lake(home, seen(home, PEOPLE, "2018-01-03", "Product Viewed"))
+    everybody_is_one(home, before)
+
+
+@pytest.mark.parametrize("turn", [2, 5, 6, 7, 8, 9])  # 2 to 5: tables
+def test_a_retirement_killed_after_any_step_is_finished_by_the_next(home: Settings, turn: int) -> None:
+    before = profiles(home)
+    rows = {name: delta.row_count(home, name) for name in ("silver_events", "silver_identifiers")}
+    rotate_tokens(context_at(home), window_days=0)
+    code = run_until(home, "retire_tokens(context)", f"after_retirement_step:{turn}", 40)
+    assert code == (KILLED if turn < 9 else 0)
+    everybody_is_one(home, before)
+    if turn < 9:
+        retire_tokens(context_at(home, days=41))
+    assert not [table for table, value in texts(home) if OLD.search(value)]
+    assert not key_path(home, "tokens_v1").exists()
+    assert rows == {name: delta.row_count(home, name) for name in rows}
+    everybody_is_one(home, before)
+    assert [row.state for row in Registry(home).of(Purpose.TOKENS)] == [State.RETIRED, State.ACTIVE]
+
+
+@pytest.mark.parametrize("turn", range(1, 6))
+def test_a_rotation_of_the_vault_killed_after_any_step_opens_with_one_key(home: Settings, turn: int) -> None:
+    mine = PEOPLE[1].tokens(load_token_key(home))["email"]
+    code = run_until(home, "rotate_vault(context)", f"after_rotation_step:{turn}", 0)
+    assert code == (KILLED if turn < 5 else 0)
+    assert vault.reveal(context_at(home), [mine], purpose="test") == {mine: PEOPLE[1].email}
+    active = Registry(home).active(Purpose.VAULT)
+    if active is not None and active.key_version == 1:
+        rotate_vault(context_at(home))
+    assert vault.reveal(context_at(home), [mine], purpose="test") == {mine: PEOPLE[1].email}
+    assert not key_path(home, "vault_v1").exists()
+    assert not key_path(home, "vault_v3").exists()
