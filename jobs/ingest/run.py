@@ -9,6 +9,7 @@ from jobs.core.context import Context
 from jobs.core.errors import ExitCode, PermanentError, RetryableError
 from jobs.core.settings import Settings
 from jobs.core.token_lock import tokens_in_use
+from jobs.ingest import outliers
 from jobs.ingest.balance import in_flight, record_balance
 from jobs.ingest.landing.seal import seal_new_files
 from jobs.ingest.quarantine.journal import finish_interrupted
@@ -74,6 +75,7 @@ def _run_streams(context: Context) -> None:
     from jobs.lake.session import open_session
 
     key = load_token_key(context.settings)
+    outliers.refresh(context)
     with stage(context, "ingest.stream") as streams:
         session = open_session(context.settings, "c360-ingest")
         try:

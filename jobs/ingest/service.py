@@ -14,6 +14,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from jobs.core.context import Context
 from jobs.core.errors import ExitCode, PermanentError
+from jobs.ingest import outliers
 from jobs.ingest.balance import record_balance
 from jobs.ingest.landing.manifest import Manifest
 from jobs.ingest.landing.seal import seal_new_files
@@ -48,6 +49,7 @@ class Service:
             key = load_token_key(settings)
             ensure_all(settings)
             finish_interrupted(settings)
+            outliers.refresh(self.context)
             session = open_session(settings, "c360-ingest")
             try:
                 queries = [
@@ -80,6 +82,7 @@ class Service:
             if time.monotonic() - balanced > BALANCE_SECONDS:
                 balanced = time.monotonic()
                 self._balance()
+                outliers.refresh(self.context)
 
     def _balance(self) -> None:
         wrong = [str(row["source"]) for row in record_balance(self.context) if not row["is_balanced"]]

@@ -1,4 +1,4 @@
-"""Tokens of one value under two keys: table `token_aliases`, filled for the window of a rotation, empty at other times."""
+"""Tokens of one value under two keys: table `ops_token_aliases`, filled for the window of a rotation, empty at other times."""
 
 import re
 
@@ -9,7 +9,7 @@ from jobs.core.settings import Settings
 from jobs.lake import delta
 from jobs.lake.schema import arrow_schema
 
-TABLE = "token_aliases"
+TABLE = "ops_token_aliases"
 KINDS = ("email", "phone", "user_id")
 
 

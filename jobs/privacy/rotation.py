@@ -1,6 +1,6 @@
 """Rotation of a key. Every step can be repeated; the last one, a single commit of `ops_keys`, is the switch.
 
-Tokens: a new key is made, the vault gets an entry under the new token for each one it has, `token_aliases` joins the two
+Tokens: a new key is made, the vault gets an entry under the new token for each one it has, `ops_token_aliases` joins the two
 tokens of every value, `profile_identifiers` names each profile by both. Then new messages get new tokens, and whatever
 still carries old ones is found for `window_days`; `retirement` ends that. Nothing in the lake is rewritten here.
 """

@@ -1,4 +1,4 @@
 select
     old_token,
     new_token
-from {{ source('lake', 'token_aliases') }}
+from {{ source('lake', 'ops_token_aliases') }}

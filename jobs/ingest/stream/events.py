@@ -1,11 +1,16 @@
 """Turns bronze rows of event sources into judged rows with the columns of silver. Frame in, frame out; the runner writes."""
 
+from collections.abc import Sequence
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contracts import EventContract, PiiClass, SourceContract
+from jobs.ingest.outliers import Bound
 from jobs.ingest.stream import consents, envelope, tokenize, validate, vaulted
+from jobs.ingest.stream.bots import is_known_bot
 from jobs.ingest.stream.mapping import with_message
+from jobs.ingest.stream.oddities import outlier_marks
 from jobs.ingest.stream.strict import text_error
 from jobs.privacy.keys import TokenKey
 
@@ -13,7 +18,11 @@ TOKENISED = ("email", "phone")
 
 
 def judge_events(
-    bronze: DataFrame, sources: dict[str, SourceContract], events: dict[str, EventContract], key: TokenKey
+    bronze: DataFrame,
+    sources: dict[str, SourceContract],
+    events: dict[str, EventContract],
+    key: TokenKey,
+    bounds: Sequence[Bound] = (),
 ) -> DataFrame:
     """Bronze rows of event sources → the same rows, parsed, judged, with tokens and the silver `properties` text."""
     trusted = tuple(s.name for s in sources.values() if s.trust_received_at) or ("",)
@@ -43,17 +52,19 @@ def judge_events(
             ),
         }
     )
-    return named.withColumn("flags", _flags())
+    return named.withColumn("flags", _flags(bounds))
 
 
-def _flags() -> Column:
+def _flags(bounds: Sequence[Bound]) -> Column:
     """What is odd about a row that is kept all the same."""
     marks = {
         "time_suspect": F.col("is_time_suspect"),
         "consent_malformed": consents.is_malformed(),
         "gpc": F.col("gpc"),
+        "known_bot": is_known_bot(F.col("c_userAgent"), F.col("r_user_agent"), F.col("key_kind")),
     }
-    text = F.concat_ws(validate.NEXT, *[F.when(condition, F.lit(name)) for name, condition in marks.items()])
+    named = [F.when(condition, F.lit(name)) for name, condition in marks.items()]
+    text = F.concat_ws(validate.NEXT, *named, *outlier_marks(bounds))
     return validate.as_array(text)
 
 

@@ -18,6 +18,7 @@ from expectations import contracts
 from jobs.core.catalog import lake_table
 from jobs.core.failpoints import Failpoint, Sabotage, fail_at, fail_when_files_appear, sabotaged
 from jobs.core.settings import Settings
+from jobs.ingest import outliers
 from jobs.ingest.stream import consents, events, records, vaulted
 from jobs.ingest.stream.known import KnownEvents
 from jobs.ingest.stream.outputs import EVENT_COLUMNS, Judged
@@ -67,7 +68,8 @@ class SilverBatch:
         shutil.rmtree(self.work, ignore_errors=True)  # what a killed batch left behind
         ours = [s for s in self.sources.values() if s.kind == "records"]
         is_record = F.col("source").isin(*[s.name for s in ours])
-        event_rows = events.judge_events(batch.where(~is_record), self.sources, self.events, self.key)
+        bounds = outliers.read_bounds(self.settings, self.events.values())
+        event_rows = events.judge_events(batch.where(~is_record), self.sources, self.events, self.key, bounds)
         event_rows = event_rows.withColumn("is_suppressed", consents.is_suppressed())
         record_rows = records.judge_records(batch.where(is_record), ours, self.key)
         both = self.threads.map(
