@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
+import pytest
 from deltalake import DeltaTable
 from lakekit import NOW, Lake, at
+from settingskit import make_settings
 
 from jobs.core.catalog import TABLES
 from jobs.core.clock import Clock
@@ -17,6 +20,16 @@ from jobs.lake.runs import Stage
 from jobs.privacy import vault
 from jobs.privacy.keys import TokenKey, load_token_key
 from jobs.privacy.tokens import normalise, token
+
+
+def home_of(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home of one test alone, but one copy of DuckDB's extension for all: installing it costs a second each time."""
+    shared = tmp_path_factory.getbasetemp() / "duckdb"
+    shared.mkdir(exist_ok=True)
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / "duckdb").symlink_to(shared, target_is_directory=True)
+    return make_settings(home)
 
 
 @dataclass(frozen=True)

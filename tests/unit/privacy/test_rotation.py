@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from lakekit import Lake, write_lake
-from rotationkit import Person, context_at, profiles, resolve, seen, texts
+from rotationkit import Person, context_at, home_of, profiles, resolve, seen, texts
 
 from jobs.core.errors import PermanentError, RetryableError, UsageError
 from jobs.core.settings import Settings
@@ -26,6 +26,11 @@ from jobs.sync.consent import refused_since
 
 PEOPLE = [Person(number) for number in range(1_000)]
 OLD = re.compile(r"_v1_[0-9a-f]{64}")
+
+
+@pytest.fixture
+def settings(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return home_of(tmp_path, tmp_path_factory)
 
 
 def start(settings: Settings, people: list[Person]) -> dict[str, str]:

@@ -3,10 +3,11 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from lakekit import write_lake
-from rotationkit import Person, context_at, profiles, resolve, seen, texts
+from rotationkit import Person, context_at, home_of, profiles, resolve, seen, texts
 
 from jobs.core.settings import PROJECT_ROOT, Settings
 from jobs.lake import delta
@@ -45,7 +46,8 @@ def everybody_is_one(settings: Settings, before: dict[str, str]) -> None:
 
 
 @pytest.fixture
-def home(settings: Settings) -> Settings:
+def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = home_of(tmp_path, tmp_path_factory)
     write_lake(settings, seen(settings, PEOPLE, "2017-06-01", "Product Added"))
     resolve(settings)
     return settings
