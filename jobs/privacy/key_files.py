@@ -61,6 +61,12 @@ def read_key(settings: Settings, name: str) -> bytes:
     return data
 
 
+def newest_version(settings: Settings, purpose: str) -> int:
+    """The greatest version of a purpose's key on disk; 1 when there is none."""
+    found = (settings.home / "keys").glob(f"{purpose}_v*.key")
+    return max((int(path.stem.removeprefix(f"{purpose}_v")) for path in found), default=1)
+
+
 def remove_key(settings: Settings, name: str) -> None:
     """Removes the file for good; harmless when it is gone."""
     path = key_path(settings, name)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from jobs.core.clock import Clock
 from jobs.core.errors import PermanentError
 from jobs.core.settings import Settings
-from jobs.privacy.key_files import create_key, key_path, read_key, remove_key
+from jobs.privacy.key_files import create_key, key_path, newest_version, read_key, remove_key
 from jobs.privacy.registry import Purpose, Registry, State, name_of
 
 __all__ = ["TokenKey", "key_path", "load_keys", "load_token_key"]
@@ -32,7 +32,7 @@ def load_keys(settings: Settings) -> tuple[TokenKey, bytes]:
     Raises PermanentError when a key is gone, equal to another, or not the one that the lake was written with.
     """
     registry = Registry(settings)
-    if not registry.rows:
+    if any(not registry.of(purpose) for purpose in Purpose):
         _make_first(settings)
         _adopt(settings, registry)
     for purpose in Purpose:
@@ -55,22 +55,25 @@ def load_token_key(settings: Settings) -> TokenKey:
 def _make_first(settings: Settings) -> None:
     """The first keys, unless there is data that was made with others."""
     names = [name_of(purpose, 1) for purpose in Purpose]
-    vault = settings.home / "vault"
-    if any(key_path(settings, name).exists() for name in names) or (vault.exists() and any(vault.iterdir())):
+    vault, folder = settings.home / "vault", settings.home / "keys"
+    if (folder.exists() and any(folder.glob("*.key"))) or (vault.exists() and any(vault.iterdir())):
         return
     for name in names:
         create_key(settings, name)
 
 
 def _adopt(settings: Settings, registry: Registry) -> None:
-    """Records the keys that stand on disk: fresh ones, or those of a home from before there was a record."""
-    fingerprints = name_of(Purpose.FINGERPRINTS, 1)
-    if not key_path(settings, fingerprints).exists():
+    """Records the keys that stand on disk and are not recorded: fresh ones, those of a home from before there was a record,
+    those of a lake that was deleted to be built anew (then the newest of each purpose)."""
+    if not key_path(settings, name_of(Purpose.FINGERPRINTS, 1)).exists() and not registry.of(Purpose.FINGERPRINTS):
         tokens = read_key(settings, name_of(Purpose.TOKENS, 1))
-        create_key(settings, fingerprints, hmac.new(tokens, b"c360 fingerprints", hashlib.sha256).digest())
-    secrets = {purpose: read_key(settings, name_of(purpose, 1)) for purpose in Purpose}
-    for purpose, secret in secrets.items():
-        registry.add(purpose, 1, secret, state=State.ACTIVE, at=Clock(settings.now).now())
+        made = hmac.new(tokens, b"c360 fingerprints", hashlib.sha256).digest()
+        create_key(settings, name_of(Purpose.FINGERPRINTS, 1), made)
+    for purpose in Purpose:
+        if not registry.of(purpose):
+            version = newest_version(settings, purpose)
+            secret = read_key(settings, name_of(purpose, version))
+            registry.add(purpose, version, secret, state=State.ACTIVE, at=Clock(settings.now).now())
 
 
 def _checked(settings: Settings, registry: Registry, purpose: Purpose) -> tuple[int, bytes]:
