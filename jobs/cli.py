@@ -38,6 +38,7 @@ AREAS = {
     "segments": ("jobs.segments.commands:group", "Compile segment definitions to dbt models."),
     "warehouse": ("jobs.warehouse.commands:group", "Build with dbt, publish atomically, query read-only."),
     "models": ("models.commands:group", "Train, evaluate, promote and score the ML models."),
+    "privacy": ("jobs.privacy.commands:group", "Secret keys: which there are, rotate, retire."),
     "sync": ("jobs.sync.commands:group", "Carry segments to destinations: plan, deliver, acknowledge."),
     "lake": ("jobs.lake.commands:group", "Delta tables and the Spark jars: list, create, count, fetch."),
     "config": ("jobs.pipeline.config:group", "Show the settings and where each value comes from."),

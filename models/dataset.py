@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.base import DAY_US, Ints, Names, Purchases
+from models.imputation import impute, load_rules
 from models.splits import to_us
 
 BEST_SELLER_DAYS = 90
@@ -72,7 +73,7 @@ select l.profile_id,
     sum(l.sales_value)::double as lifetime_value,
     sum(l.sales_value)::double / count(distinct l.order_id) as average_order_value,
     count(distinct l.product_type)::double as product_variety,
-    coalesce(sum(l.retail_discount)::double / nullif(sum(l.sales_value + l.retail_discount)::double, 0), 0) as discount_share,
+    sum(l.retail_discount)::double / nullif(sum(l.sales_value + l.retail_discount)::double, 0) as discount_share,
     coalesce(max(t.coupons_redeemed), 0)::double as coupons_redeemed
 from lines as l
 left join touches as t on l.profile_id = t.profile_id
@@ -118,11 +119,12 @@ def read_best_sellers(connection: Connection, as_of: datetime) -> dict[str, str]
 def read_traits(connection: Connection, as_of: datetime) -> pa.Table:
     """profile_id and one double column per trait, for consenting profiles with an order up to `as_of`, by profile_id.
 
-    Units: days, orders, USD, USD per order, product types, share of the shelf price, coupons. From real rows only.
+    Units: days, orders, USD, USD per order, product types, share of the shelf price, coupons. From real rows only. What is
+    missing is filled by `imputation.yml`, with a boolean `<trait>_is_imputed` for each trait that has a rule.
     """
     now = to_us(as_of)
     table: pa.Table = connection.execute(TRAITS, [now, now, now]).to_arrow_table()
-    return table
+    return impute(table, load_rules()["profile_clusters"])
 
 
 def fingerprint(parts: Iterable[object]) -> str:
@@ -142,7 +144,8 @@ def purchases_parts(purchases: Purchases) -> list[object]:
 
 def code_version() -> str:
     """sha256 over the sources of this package: another way to train is another model, also on equal data."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    folder = Path(__file__).parent
+    sources = sorted([*folder.glob("*.py"), *folder.glob("*.yml")])
     return fingerprint(part for path in sources for part in (path.name, path.read_text(encoding="utf-8")))
 
 

@@ -38,8 +38,9 @@ class OutlierRule(Frozen):
     """When a valid number is flagged as an outlier. The row is flagged and kept, never set aside.
 
     Robust Z-score per (source, event, field): 0.6745 · |x - median| / MAD (Iglewicz and Hoaglin, 1993), with median and
-    MAD of the values of the last `window_days` days. A value above `threshold` is flagged; with fewer than `min_count`
-    values in the window nothing is.
+    MAD of the values of the last `window_days` whole UTC days before the run's day. A value above `threshold` is flagged;
+    with fewer than `min_count` values in the window nothing is. Where more than half of the values are equal, MAD is 0 and
+    the median of the deviations that are not 0 takes its place, if there are 10 of them; otherwise nothing is flagged.
     """
 
     threshold: float = Field(default=6.0, gt=0)
@@ -105,6 +106,10 @@ class FieldContract(Frozen):
         for name, item in self.items.items():
             if item.items:
                 raise ValueError(f"items.{name}: an array inside an array is not judged; leave it undeclared")
+            if item.outlier is not None:
+                raise ValueError(
+                    f"items.{name}: outliers inside an array are not judged; declare the rule on a property of its own"
+                )
             if item.pii is not PiiClass.NONE:
                 raise ValueError(
                     f"items.{name}: PII inside an array is not tokenised; send it as a property of its own"

@@ -35,6 +35,8 @@ class Failpoint(StrEnum):
     DURING_VACUUM = "during_vacuum"
     AFTER_ROLLBACK_BEFORE_NEW_CHECKPOINT = "after_rollback_before_new_checkpoint"
     AFTER_OLD_CHECKPOINT_ASIDE = "after_old_checkpoint_aside"
+    AFTER_ROTATION_STEP = "after_rotation_step"
+    AFTER_RETIREMENT_STEP = "after_retirement_step"
 
 
 class Sabotage(StrEnum):

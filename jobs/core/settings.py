@@ -71,6 +71,9 @@ class Settings(CollectorSettings, KafkaSettings, MaintenanceSettings, TransportS
     duckdb_memory: str = Field(default="3GB", description="Memory limit of one DuckDB connection")
     duckdb_threads: int = Field(default=2, ge=1, description="Threads of one DuckDB connection")
     dbt_target: Literal["duckdb", "spark"] = Field(default="duckdb", description="Engine of the warehouse build")
+    token_window_days: int = Field(
+        default=30, ge=0, le=365, description="Days for which tokens of a rotated key are still found"
+    )
     retrain_days: int = Field(default=7, ge=1, description="Age of the champion after which it is trained anew")
     airflow_port: int = Field(default=8080, ge=1, le=65535, description="Port of Airflow's API and UI, on loopback")
     task_command: Annotated[Path, BeforeValidator(_absolute)] | None = Field(

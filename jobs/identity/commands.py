@@ -29,10 +29,11 @@ def run_command(context: Context) -> None:
 
     Running it again on the same events changes nothing.
     """
+    from jobs.core.token_lock import tokens_in_use
     from jobs.identity.runner import run
     from jobs.lake.runs import stage
 
-    with stage(context, "identity.run") as current:
+    with tokens_in_use(context.settings), stage(context, "identity.run") as current:
         figures = run(context, current)
     click.echo(
         "{identifiers:,} identifiers in {profiles:,} profiles: {creates:,} created, {merges:,} merged, "

@@ -1,5 +1,6 @@
 """Reads silver, resolves, and writes what changed. What lies between is pure, in the modules beside this one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -8,7 +9,7 @@ from jobs.core.catalog import lake_table
 from jobs.core.context import Context
 from jobs.core.errors import PermanentError
 from jobs.core.settings import Settings
-from jobs.identity import components, edges, ledger, profiles
+from jobs.identity import aliases, components, edges, ledger, profiles
 from jobs.identity.rules import Rules, load_rules
 from jobs.lake import delta
 from jobs.lake.duck import lake_connection
@@ -31,8 +32,9 @@ class Graph:
 def read_graph(settings: Settings, rules: Rules) -> Graph:
     """The identifier graph of `silver_identifiers`; `rows` counts its rows, blocked ones included."""
     delta.ensure_table(settings, "silver_identifiers")
-    connection = lake_connection(settings, ("silver_identifiers",))
+    connection = lake_connection(settings, ("silver_identifiers", aliases.TABLE))
     try:
+        aliases.see_through(connection)
         rows = connection.execute("select count(*) from silver_identifiers").fetchall()[0][0]
         nodes = edges.read_nodes(connection, rules)
         links = edges.read_edges(connection)
@@ -48,6 +50,7 @@ def run(context: Context, stage: Stage) -> dict[str, int]:
     ledger entries it had already written.
     """
     settings = context.settings
+    renamed = aliases.read_aliases(settings)
     graph = read_graph(settings, load_rules())
     before = delta.read(settings, "profile_identifiers")
     if before.num_rows and not len(graph.nodes):
@@ -57,22 +60,23 @@ def run(context: Context, stage: Stage) -> dict[str, int]:
         )
     redirects = delta.read(settings, "profile_redirects")
     retired = frozenset(redirects["from_profile_id"].to_pylist())
-    resolution = profiles.assign(graph.nodes, graph.components.label, known_identifiers(before), retired)
+    resolution = profiles.assign(graph.nodes, graph.components.label, known_identifiers(before, renamed), retired)
     _write_ledger(context, graph, resolution)
     rows = ledger.redirect_rows(redirects.to_pylist(), graph.nodes, resolution, context.clock.now())
     _replace_if_changed(settings, "profile_redirects", _table("profile_redirects", rows))
     identifiers = ledger.identifier_rows(graph.nodes, graph.components.label, resolution)
-    _replace_if_changed(settings, "profile_identifiers", identifiers)
+    _replace_if_changed(settings, "profile_identifiers", aliases.with_twins(identifiers, renamed))
     figures = _figures(graph, resolution)
     stage.rows_in, stage.rows_out = graph.rows, len(graph.nodes)
     stage.details |= figures | {"silver_identifiers_version": delta.version(settings, "silver_identifiers")}
     return figures
 
 
-def known_identifiers(table: pa.Table) -> dict[profiles.Identifier, profiles.Known]:
-    """The identifier map of the last run, by (type, value)."""
+def known_identifiers(table: pa.Table, renamed: Mapping[str, str]) -> dict[profiles.Identifier, profiles.Known]:
+    """The identifier map of the last run, by (type, value); old tokens of a rotated key under their new name."""
     since = table["valid_from"].cast(pa.int64()).to_pylist()
-    pairs = zip(table["identifier_type"].to_pylist(), table["identifier_value"].to_pylist(), strict=True)
+    values = [renamed.get(value, value) for value in table["identifier_value"].to_pylist()]
+    pairs = zip(table["identifier_type"].to_pylist(), values, strict=True)
     owners = zip(table["profile_id"].to_pylist(), since, strict=True)
     return {pair: profiles.Known(owner, at) for pair, (owner, at) in zip(pairs, owners, strict=True)}
 

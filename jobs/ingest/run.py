@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 from jobs.core.context import Context
 from jobs.core.errors import C360Error, ExitCode, PermanentError, UsageError
 from jobs.core.settings import Settings
+from jobs.ingest import outliers
 from jobs.ingest.balance import in_flight, record_balance
 from jobs.ingest.doctor.guard import require_ready
 from jobs.ingest.landing.seal import Landed, seal_new_files
 from jobs.ingest.quarantine.journal import finish_interrupted
 from jobs.lake.delta import ensure_all, read, row_count
 from jobs.lake.locks import ingest_lock
-from jobs.lake.retired import retired_count
+from jobs.lake.retired import loaded_from_files
 from jobs.lake.runs import stage
-from jobs.privacy.keys import load_keys
+from jobs.privacy.keys import load_token_key
 
 if TYPE_CHECKING:
     from jobs.ingest.kafka.plan import TopicPlan
@@ -90,13 +91,7 @@ def has_work(settings: Settings) -> bool:
     """
     manifest = read(settings, "ops_landing_manifest", ["row_count"])
     sealed = sum(manifest.column("row_count").to_pylist())
-    landed = _bronze_from_files(settings) + retired_count(settings, from_files=True)
-    return sealed != landed or bool(in_flight(settings))
-
-
-def _bronze_from_files(settings: Settings) -> int:
-    has_topics = row_count(settings, "ops_kafka_topics") > 0
-    return row_count(settings, "bronze_messages", present="file_name" if has_topics else None)
+    return sealed != loaded_from_files(settings) or bool(in_flight(settings))
 
 
 def _accepted(settings: Settings) -> int:
@@ -109,7 +104,8 @@ def _run_streams(context: Context, plans: list["TopicPlan"]) -> C360Error | None
     from jobs.ingest.stream.silver import run_silver
     from jobs.lake.session import open_session
 
-    key, _ = load_keys(context.settings)
+    key = load_token_key(context.settings)
+    outliers.refresh(context)
     stopped: C360Error | None = None
     with stage(context, "ingest.stream") as streams:
         session = open_session(context.settings, "c360-ingest")

@@ -17,6 +17,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from jobs.core.context import Context
 from jobs.core.errors import ExitCode, PermanentError, RetryableError
+from jobs.ingest import outliers
 from jobs.ingest.balance import record_balance
 from jobs.ingest.doctor.guard import require_ready
 from jobs.ingest.landing.manifest import Manifest
@@ -29,7 +30,7 @@ from jobs.lake.delta import ensure_all
 from jobs.lake.locks import ingest_lock
 from jobs.lake.runs import stage
 from jobs.lake.session import open_session
-from jobs.privacy.keys import load_keys
+from jobs.privacy.keys import load_token_key
 
 log = logging.getLogger(__name__)
 SEAL_SECONDS = 0.5
@@ -53,11 +54,12 @@ class Service:
         """Until `stop`; raises PermanentError when a stream dies, the balance is off or Kafka has lost unread records."""
         settings = self.context.settings
         self.sources = chosen_sources(settings, self.sources)
-        key, _ = load_keys(settings)
         with ingest_lock(settings), stage(self.context, "ingest.service") as record:
+            key = load_token_key(settings)
             ensure_all(settings)
             require_ready(settings)
             finish_interrupted(settings)
+            outliers.refresh(self.context)
             session = open_session(settings, "c360-ingest")
             try:
                 queries = self._start(session, key)
@@ -104,6 +106,7 @@ class Service:
             if time.monotonic() - balanced > BALANCE_SECONDS:
                 balanced = time.monotonic()
                 self._balance()
+                outliers.refresh(self.context)
 
     def _tell(self, query: StreamingQuery) -> None:
         """A line for each micro-batch that moved something: how long it took is the first thing to ask of a late stream."""

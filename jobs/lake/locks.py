@@ -6,12 +6,14 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 
 from jobs.core.errors import RetryableError
 from jobs.core.settings import Settings
+from jobs.core.token_lock import tokens_in_use
 
 
 @contextmanager
 def ingest_lock(settings: Settings) -> Iterator[None]:
     """One writer of the ingest tables at a time. Raises RetryableError when it is held."""
-    with _lock(settings, "ingest.lock", "another `c360 ingest run` is at work in this home; wait for it to end"):
+    held = "another `c360 ingest run` is at work in this home; wait for it to end"
+    with _lock(settings, "ingest.lock", held), tokens_in_use(settings):
         yield
 
 

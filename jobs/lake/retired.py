@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 
 from jobs.core.catalog import lake_table
 from jobs.core.settings import Settings
-from jobs.lake.delta import read
+from jobs.lake.delta import read, row_count
 
 APP_ID = "retention"
 TABLE = "ops_retired_messages"
@@ -35,3 +35,10 @@ def retired(settings: Settings, since: date = date.min) -> list[dict[str, Any]]:
 def retired_count(settings: Settings, *, from_files: bool) -> int:
     """Messages that were in bronze and are no more: those of files, or those of Kafka."""
     return sum(int(row["messages"]) for row in retired(settings) if row["is_from_file"] == from_files)
+
+
+def loaded_from_files(settings: Settings) -> int:
+    """Messages that came through landing: those in bronze and those that were. Only Kafka's have no file."""
+    has_topics = row_count(settings, "ops_kafka_topics") > 0
+    present = row_count(settings, "bronze_messages", present="file_name" if has_topics else None)
+    return present + retired_count(settings, from_files=True)

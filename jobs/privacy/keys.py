@@ -1,59 +1,85 @@
-"""Secret keys: made at first start, 32 random bytes each, mode 0600, kept outside the lake; only paths are printed."""
+"""The keys that a run works with: made together at first start, checked against the lake's record at every start.
 
-import logging
-import os
-import secrets
-from pathlib import Path
+`tokens_v<n>` makes tokens and can be rotated. `vault_v<n>` encrypts the vault. `fingerprints_v1` makes the hashes that must
+stay comparable for ever (repeats of an event, ids made of vendors' fields, row hashes of a sync): from it no token follows.
+"""
 
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+
+from jobs.core.clock import Clock
 from jobs.core.errors import PermanentError
 from jobs.core.settings import Settings
+from jobs.privacy.key_files import create_key, key_path, newest_version, read_key, remove_key
+from jobs.privacy.registry import Purpose, Registry, State, name_of
 
-log = logging.getLogger(__name__)
-KEY_BYTES = 32
-TOKEN_KEY_VERSION = 1
-
-
-def key_path(settings: Settings, name: str) -> Path:
-    """Where the key `name` lives."""
-    return settings.home / "keys" / f"{name}.key"
+__all__ = ["TokenKey", "key_path", "load_keys", "load_token_key"]
 
 
-def load_or_create_key(settings: Settings, name: str) -> bytes:
-    """The key's bytes. Creates it when neither it nor anything made with it exists yet.
+@dataclass(frozen=True)
+class TokenKey:
+    """The key of today's tokens with its version, and the key of fingerprints, which never changes."""
 
-    Raises PermanentError when the key is gone while a vault stands (a new key would orphan every token), or when its
-    length or permissions are not what we wrote.
+    version: int
+    secret: bytes = field(repr=False)
+    stable: bytes = field(repr=False)
+
+
+def load_keys(settings: Settings) -> tuple[TokenKey, bytes]:
+    """(token key, vault key). Makes the first ones when neither they nor anything made with them exist yet.
+
+    Raises PermanentError when a key is gone, equal to another, or not the one that the lake was written with.
     """
-    path = key_path(settings, name)
-    if not path.exists():
-        if (settings.home / "vault").exists() and any((settings.home / "vault").iterdir()):
-            raise PermanentError(
-                f"key {path} is missing but a vault exists; restore the key, or delete {settings.home}"
-            )
-        _create(path)
-    data = path.read_bytes()
-    if len(data) != KEY_BYTES:
-        raise PermanentError(f"key {path} has {len(data)} bytes, expected {KEY_BYTES}; restore it from your backup")
-    if path.stat().st_mode & 0o077:
-        raise PermanentError(f"key {path} is readable by others; run: chmod 600 {path}")
-    return data
+    registry = Registry(settings)
+    if any(not registry.of(purpose) for purpose in Purpose):
+        _make_first(settings)
+        _adopt(settings, registry)
+    for purpose in Purpose:
+        for row in registry.of(purpose, State.RETIRED):  # left by a crash, or brought back by somebody's backup
+            if key_path(settings, row.key_name).exists():
+                remove_key(settings, row.key_name)
+    secrets = {purpose: _checked(settings, registry, purpose) for purpose in Purpose}
+    found = [secret for _, secret in secrets.values()]
+    if len(set(found)) < len(found):
+        raise PermanentError(f"two keys in {settings.home / 'keys'} are equal; restore them from your backup")
+    version, secret = secrets[Purpose.TOKENS]
+    return TokenKey(version, secret, secrets[Purpose.FINGERPRINTS][1]), secrets[Purpose.VAULT][1]
 
 
-def _create(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.parent.chmod(0o700)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_bytes(KEY_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
-    log.info("new key written to %s", path)
+def load_token_key(settings: Settings) -> TokenKey:
+    """The key of today's tokens; see `load_keys`."""
+    return load_keys(settings)[0]
 
 
-def load_keys(settings: Settings) -> tuple[bytes, bytes]:
-    """(token key, vault key). Both are made together, before the vault is."""
-    paths = [key_path(settings, name) for name in ("tokens_v1", "vault_v1")]
-    if not any(path.exists() for path in paths) and not (settings.home / "vault").exists():
-        for path in paths:
-            _create(path)
-    return load_or_create_key(settings, "tokens_v1"), load_or_create_key(settings, "vault_v1")
+def _make_first(settings: Settings) -> None:
+    """The first keys, unless there is data that was made with others."""
+    names = [name_of(purpose, 1) for purpose in Purpose]
+    vault, folder = settings.home / "vault", settings.home / "keys"
+    if (folder.exists() and any(folder.glob("*.key"))) or (vault.exists() and any(vault.iterdir())):
+        return
+    for name in names:
+        create_key(settings, name)
+
+
+def _adopt(settings: Settings, registry: Registry) -> None:
+    """Records the keys that stand on disk and are not recorded: fresh ones, those of a home from before there was a record,
+    those of a lake that was deleted to be built anew (then the newest of each purpose)."""
+    if not key_path(settings, name_of(Purpose.FINGERPRINTS, 1)).exists() and not registry.of(Purpose.FINGERPRINTS):
+        tokens = read_key(settings, name_of(Purpose.TOKENS, 1))
+        made = hmac.new(tokens, b"c360 fingerprints", hashlib.sha256).digest()
+        create_key(settings, name_of(Purpose.FINGERPRINTS, 1), made)
+    for purpose in Purpose:
+        if not registry.of(purpose):
+            version = newest_version(settings, purpose)
+            secret = read_key(settings, name_of(purpose, version))
+            registry.add(purpose, version, secret, state=State.ACTIVE, at=Clock(settings.now).now())
+
+
+def _checked(settings: Settings, registry: Registry, purpose: Purpose) -> tuple[int, bytes]:
+    row = registry.active(purpose)
+    if row is None:
+        raise PermanentError(f"ops_keys names no active key of {purpose}; restore the lake from your backup")
+    secret = read_key(settings, row.key_name)
+    registry.check(row, secret)
+    return row.key_version, secret

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import re
 
-from jobs.privacy.keys import TOKEN_KEY_VERSION
+from jobs.privacy.keys import TokenKey
 
 
 def normalise(kind: str, value: str) -> str:
@@ -21,7 +21,11 @@ def normalise(kind: str, value: str) -> str:
     return text
 
 
-def token(kind: str, value: str, key: bytes) -> str:
+def token(kind: str, value: str, key: TokenKey) -> str:
     """The token of a raw value; equal values give equal tokens under one key, and nothing without the key."""
-    digest = hmac.new(key, normalise(kind, value).encode(), hashlib.sha256).hexdigest()
-    return f"{kind}_v{TOKEN_KEY_VERSION}_{digest}"
+    return token_of_normalised(kind, normalise(kind, value), key)
+
+
+def token_of_normalised(kind: str, text: str, key: TokenKey) -> str:
+    """The token of a value that is in its hashed form already, such as the vault's."""
+    return f"{kind}_v{key.version}_{hmac.new(key.secret, text.encode(), hashlib.sha256).hexdigest()}"

@@ -1,4 +1,8 @@
-"""The vault: token → raw value, AES-GCM encrypted with a key outside the lake. Every read is audited first."""
+"""The vault: token → raw value, AES-GCM encrypted with a key outside the lake. Every read is audited first.
+
+The file says itself which version of the vault key it is encrypted with (SQLite's `user_version`; 0 is 1), so that a
+rotation of that key is one transaction.
+"""
 
 import secrets
 import sqlite3
@@ -12,7 +16,9 @@ from jobs.core.context import Context
 from jobs.core.errors import PermanentError
 from jobs.core.settings import Settings
 from jobs.privacy.audit import audit, closed_folder
+from jobs.privacy.key_files import read_key
 from jobs.privacy.keys import load_keys
+from jobs.privacy.registry import Purpose, name_of
 
 NONCE_BYTES = 12
 _CREATE = (
@@ -21,13 +27,16 @@ _CREATE = (
 
 
 @contextmanager
-def _open(settings: Settings) -> Iterator[sqlite3.Connection]:
-    path = closed_folder(settings) / "identifiers.db"
-    fresh = not path.exists()
+def open_vault(settings: Settings) -> Iterator[sqlite3.Connection]:
+    """The vault's database in one transaction; what is deleted is overwritten. The first opening makes the keys."""
+    path = settings.home / "vault" / "identifiers.db"
+    if not path.exists():
+        load_keys(settings)
+        closed_folder(settings)
+        path.touch(mode=0o600)
     connection = sqlite3.connect(path)
-    if fresh:
-        path.chmod(0o600)
     try:
+        connection.execute("pragma secure_delete = on")
         connection.execute(_CREATE)
         with connection:
             yield connection
@@ -35,18 +44,44 @@ def _open(settings: Settings) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
+def cipher_of(settings: Settings, connection: sqlite3.Connection) -> AESGCM:
+    """The cipher of the key that the file is encrypted with."""
+    return AESGCM(read_key(settings, name_of(Purpose.VAULT, key_version(connection))))
+
+
+def key_version(connection: sqlite3.Connection) -> int:
+    """Version of the vault key that the file is encrypted with."""
+    return int(connection.execute("pragma user_version").fetchone()[0]) or 1
+
+
 def store(settings: Settings, pairs: Iterable[tuple[str, str]]) -> int:
     """Keeps (token, normalised value) pairs that are not there yet; returns how many were new. Repeats are harmless."""
-    _, key = load_keys(settings)
-    cipher = AESGCM(key)
-    with _open(settings) as connection:
-        before = connection.total_changes
-        for token, value in pairs:
-            nonce = secrets.token_bytes(NONCE_BYTES)
-            # The token is bound to the ciphertext, so that rows cannot be swapped.
-            sealed = cipher.encrypt(nonce, value.encode(), token.encode())
-            connection.execute("insert or ignore into identifiers values (?, ?, ?)", (token, nonce, sealed))
-        return connection.total_changes - before
+    with open_vault(settings) as connection:
+        return insert(connection, cipher_of(settings, connection), pairs)
+
+
+def insert(connection: sqlite3.Connection, cipher: AESGCM, pairs: Iterable[tuple[str, str]]) -> int:
+    """As `store`, within the caller's transaction."""
+    before = connection.total_changes
+    connection.executemany(
+        "insert or ignore into identifiers values (?, ?, ?)", (seal(cipher, token, value) for token, value in pairs)
+    )
+    return connection.total_changes - before
+
+
+def seal(cipher: AESGCM, token: str, value: str) -> tuple[str, bytes, bytes]:
+    """One row of the vault."""
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    # The token is bound to the ciphertext, so that rows cannot be swapped.
+    return token, nonce, cipher.encrypt(nonce, value.encode(), token.encode())
+
+
+def unseal(cipher: AESGCM, token: str, nonce: bytes, ciphertext: bytes) -> str:
+    """The value; raises PermanentError when it does not belong to its token or the key does not fit."""
+    try:
+        return cipher.decrypt(nonce, ciphertext, token.encode()).decode()
+    except InvalidTag as error:
+        raise PermanentError("a vault entry does not fit its token or key; restore vault and keys together") from error
 
 
 def reveal(context: Context, tokens: Iterable[str], *, purpose: str) -> dict[str, str]:
@@ -55,19 +90,13 @@ def reveal(context: Context, tokens: Iterable[str], *, purpose: str) -> dict[str
     Raises PermanentError when a stored value does not belong to its token or the key does not fit.
     """
     wanted = list(dict.fromkeys(tokens))
-    _, key = load_keys(context.settings)
+    load_keys(context.settings)
     audit(context, purpose, tokens=len(wanted))
-    cipher = AESGCM(key)
     found: dict[str, str] = {}
-    with _open(context.settings) as connection:
+    with open_vault(context.settings) as connection:
+        cipher = cipher_of(context.settings, connection)
         for token in wanted:
             row = connection.execute("select nonce, ciphertext from identifiers where token = ?", (token,)).fetchone()
-            if row is None:
-                continue
-            try:
-                found[token] = cipher.decrypt(row[0], row[1], token.encode()).decode()
-            except InvalidTag as error:
-                raise PermanentError(
-                    "a vault entry does not fit its token or key; restore vault and keys together"
-                ) from error
+            if row is not None:
+                found[token] = unseal(cipher, token, *row)
     return found

@@ -14,13 +14,18 @@ _COLUMNS = {
     "profiling": "has_profiling_consent",
     "sharing": "has_sharing_consent",
 }
-_LAKE = ("profile_identifiers", "profile_redirects", "consents", "suppressions")
+_LAKE = ("profile_identifiers", "profile_redirects", "consents", "suppressions", "ops_token_aliases")
 # Since the build somebody may have said no, or merged into a profile that did. Only refusals count here: a grant that the
-# warehouse has not seen yet waits for the next build.
+# warehouse has not seen yet waits for the next build. What was said under the old and the new token of one value, while the
+# window of a rotated key is open, is said by one person: the latest of it counts.
 _REFUSED = """
-with latest as (
+with spoken as (
+    select c.* replace (coalesce(a.new_token, c.identifier_value) as identifier_value)
+    from consents as c left join ops_token_aliases as a on a.old_token = c.identifier_value
+),
+latest as (
     select identifier_type, identifier_value, purpose, arg_max(status, (effective_at, receive_position)) as status
-    from consents where list_contains($purposes, purpose) and effective_at <= $now group by all
+    from spoken where list_contains($purposes, purpose) and effective_at <= $now group by all
 ),
 refused as (
     select i.profile_id from profile_identifiers as i join latest using (identifier_type, identifier_value)

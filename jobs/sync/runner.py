@@ -19,9 +19,10 @@ from jobs.core.definitions import SyncHeader, load_syncs
 from jobs.core.errors import RetryableError, UsageError
 from jobs.core.hashing import hash_parts
 from jobs.core.settings import Settings
+from jobs.core.token_lock import tokens_in_use
 from jobs.lake import delta
 from jobs.lake.schema import arrow_schema
-from jobs.privacy.keys import load_keys
+from jobs.privacy.keys import load_token_key
 from jobs.sync import guard
 from jobs.sync.consent import permitted, purposes_of, refused_since
 from jobs.sync.deliver import deliver, identify
@@ -89,7 +90,11 @@ def run_sync(context: Context, header: SyncHeader, connection: Any, *, approved:
 
     Raises GateError when the guard stops it, RetryableError when the same sync is running already.
     """
-    with _alone(context.settings, header.name), open_outbox(context.settings) as outbox:
+    with (
+        tokens_in_use(context.settings),
+        _alone(context.settings, header.name),
+        open_outbox(context.settings) as outbox,
+    ):
         publish_outcomes(context, outbox)  # what a crash left behind comes first
         prepared = prepare(context, header, connection, outbox)
         check(header, prepared, approved=approved)
@@ -131,9 +136,9 @@ def _withheld(prepared: Prepared) -> list[RowOutcome]:
 
 
 def hash_secret(settings: Settings) -> bytes:
-    """The key of the row hashes, derived from the token key so that there is nothing more to keep or to lose."""
-    token_key, _ = load_keys(settings)
-    return hmac.new(token_key, b"c360 sync row hash v1", hashlib.sha256).digest()
+    """The key of the row hashes, derived from the key of fingerprints: nothing more to keep or to lose, and no rotation
+    makes a row look changed that is not."""
+    return hmac.new(load_token_key(settings).stable, b"c360 sync row hash v1", hashlib.sha256).digest()
 
 
 def publish_outcomes(context: Context, outbox: Outbox) -> int:

@@ -12,6 +12,7 @@ from jobs.core.catalog import TABLES
 from jobs.core.context import Context
 from jobs.core.errors import PermanentError, UsageError
 from jobs.core.settings import Settings
+from jobs.core.token_lock import tokens_in_use
 from jobs.lake import delta, duck
 from jobs.lake.runs import Stage
 from jobs.warehouse.dbt import Outcome, raise_failures, run_dbt
@@ -32,7 +33,7 @@ def build(context: Context, stage: Stage, *, select: str | None = None) -> str:
     """
     settings = context.settings
     as_of = context.clock.now()
-    with writer_lock(settings):
+    with tokens_in_use(settings), writer_lock(settings):
         delta.ensure_all(settings)
         versions = {name: delta.version(settings, name) for name in TABLES}
         stage.rows_in = delta.row_count(settings, "silver_events")

@@ -106,9 +106,10 @@ def test_traits_in_their_units(open_shop: Callable[[Shop], Any]) -> None:
             "product_variety": 2.0,
             "discount_share": pytest.approx(0.2 / 6.2),
             "coupons_redeemed": 1.0,
+            "discount_share_is_imputed": False,
         }
     ]
-    assert set(row[0]) == {"profile_id", *TRAITS}
+    assert set(row[0]) == {"profile_id", *TRAITS, "discount_share_is_imputed"}
 
 
 def test_the_fingerprint_sees_every_change_and_no_border(connection: Any) -> None:

@@ -15,10 +15,11 @@ from expectations import contracts
 from expectations.contracts import SourceContract
 from jobs.ingest.stream import consents, events
 from jobs.ingest.stream.mapping import with_message
+from jobs.privacy.keys import TokenKey
 from jobs.privacy.tokens import token
 
 pytestmark = pytest.mark.spark
-KEY = b"k" * 32
+KEY = TokenKey(1, b"k" * 32, b"s" * 32)
 RECEIVED = datetime(2017, 5, 1, 10, 1, tzinfo=UTC)
 SCHEMA = (
     "source string, message_id string, payload string, payload_error string, endpoint string, receipt string, "
@@ -183,7 +184,7 @@ def test_ids_tell_events_apart_and_recognise_what_is_sent_again(session: SparkSe
     assert ids[0] == ids[1]
     assert len(set(ids)) == len(ids) - 1
     assert ids[-1] is None, "nothing to tell it by is no id"
-    other_key = with_message(frame, contracts.sources(), b"x" * 32).collect()
+    other_key = with_message(frame, contracts.sources(), TokenKey(1, b"k" * 32, b"x" * 32)).collect()
     assert json.loads(other_key[0].message)["messageId"] != ids[0], "without the key nobody can try addresses"
 
 

@@ -10,9 +10,10 @@ from pyspark.sql import SparkSession
 from expectations.contracts import FieldContract, SourceContract
 from expectations.contracts.model import ConsentValues
 from jobs.ingest.stream.records import judge_records, record_consents, record_identifiers
+from jobs.privacy.keys import TokenKey
 
 pytestmark = pytest.mark.spark
-KEY = b"k" * 32
+KEY = TokenKey(1, b"k" * 32, b"s" * 32)
 Judge = Callable[..., list[dict[str, object]]]
 CONTACTS = SourceContract(
     name="contacts", kind="records", format="csv", description="Contacts.", object="person", key=("contact_id",),

@@ -1,13 +1,27 @@
 -- Per identifier and purpose the latest statement holds; over the identifiers of a profile one denial is enough.
 -- Who never said anything is not in here, and that means no.
-with statements as (
+-- While the window of a rotated key is open, the old and the new token of a value are one identifier.
+with spoken as (
+    select
+        consents.consent_id,
+        consents.identifier_type,
+        coalesce(aliases.new_token, consents.identifier_value) as identifier_value,
+        consents.purpose,
+        consents.status,
+        consents.effective_at,
+        consents.receive_position
+    from {{ ref('stg_lake__consents') }} as consents
+    left join {{ ref('stg_lake__token_aliases') }} as aliases on consents.identifier_value = aliases.old_token
+),
+
+statements as (
     select
         *,
         row_number() over (
             partition by identifier_type, identifier_value, purpose
             order by effective_at desc, receive_position desc, consent_id
         ) as recency_rank
-    from {{ ref('stg_lake__consents') }}
+    from spoken
 )
 
 select

@@ -37,6 +37,10 @@ select
     households.household_size,
     households.household_composition,
     households.kids_count,
+    demographics.household_persons,
+    coalesce(demographics.is_household_persons_imputed, false) as is_household_persons_imputed,
+    demographics.age_years,
+    coalesce(demographics.is_age_years_imputed, false) as is_age_years_imputed,
     consents.has_marketing_consent,
     consents.has_profiling_consent,
     consents.has_sharing_consent,
@@ -53,3 +57,4 @@ left join {{ ref('int_profiles__campaign_summary') }} as campaigns on profiles.p
 left join {{ ref('int_profiles__email_engagement') }} as emails on profiles.profile_id = emails.profile_id
 left join {{ ref('int_profiles__web_activity') }} as web on profiles.profile_id = web.profile_id
 left join {{ ref('stg_crm__households') }} as households on profiles.loyalty_id = households.household_id
+left join {{ ref('int_profiles__demographics') }} as demographics on profiles.profile_id = demographics.profile_id

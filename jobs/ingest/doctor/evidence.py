@@ -7,13 +7,13 @@ from jobs.core.settings import Settings
 from jobs.lake.checkpoints import BRONZE, SILVER_TABLES
 from jobs.lake.delta import row_count
 from jobs.lake.placement import PLACES
-from jobs.lake.retired import retired_count
+from jobs.lake.retired import loaded_from_files
 
 
 def holds_data(settings: Settings, stream: str) -> bool:
     """Whether the stream has ever brought anything into its tables."""
     if stream == BRONZE:
-        return _rows(settings, "bronze_messages") > 0 or retired_count(settings) > 0
+        return loaded_from_files(settings) > 0
     return any(_rows(settings, name) for name in PLACES)
 
 

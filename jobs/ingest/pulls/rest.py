@@ -26,7 +26,7 @@ from jobs.ingest.pulls.options import CURSOR, KEY, AuthOptions, RestOptions, res
 from jobs.ingest.pulls.report import PullReport
 from jobs.ingest.pulls.rows import mark_of, to_line, to_record
 from jobs.ingest.pulls.walk import Placed, Walk
-from jobs.privacy.keys import load_keys
+from jobs.privacy.keys import load_token_key
 from jobs.transport.http import Outbound, Sleep, open_session
 from jobs.transport.rest import Auth, HeaderAuth, Page, Query, basic_auth, oauth2_auth, pages
 
@@ -136,7 +136,7 @@ class _Puller:
         self.report = PullReport(name)
         self.started = context.clock.now()
         self.endpoint = _endpoint(options)
-        self.key, _ = load_keys(context.settings)
+        self.key = load_token_key(context.settings).stable
         self.marks = {mark: int(at) for mark, at in ledger.marks(name, self.endpoint).items()}
         self.done: Position | None = None
 

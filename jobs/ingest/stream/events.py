@@ -1,18 +1,28 @@
 """Turns bronze rows of event sources into judged rows with the columns of silver. Frame in, frame out; the runner writes."""
 
+from collections.abc import Sequence
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contracts import EventContract, PiiClass, SourceContract
-from jobs.ingest.stream import consents, envelope, tokenize, validate
+from jobs.ingest.outliers import Bound
+from jobs.ingest.stream import consents, envelope, tokenize, validate, vaulted
+from jobs.ingest.stream.bots import is_known_bot
 from jobs.ingest.stream.mapping import with_message
+from jobs.ingest.stream.oddities import outlier_marks
 from jobs.ingest.stream.strict import text_error
+from jobs.privacy.keys import TokenKey
 
 TOKENISED = ("email", "phone")
 
 
 def judge_events(
-    bronze: DataFrame, sources: dict[str, SourceContract], events: dict[str, EventContract], key: bytes
+    bronze: DataFrame,
+    sources: dict[str, SourceContract],
+    events: dict[str, EventContract],
+    key: TokenKey,
+    bounds: Sequence[Bound] = (),
 ) -> DataFrame:
     """Bronze rows of event sources → the same rows, parsed, judged, with tokens and the silver `properties` text.
 
@@ -33,6 +43,7 @@ def judge_events(
             "loyalty_id": F.coalesce("m.loyaltyId", F.when(F.col("type") == "identify", F.col("p.loyalty_id"))),
             "email_token": tokenize.token("email", F.col("email"), key),
             "phone_token": tokenize.token("phone", F.col("phone"), key),
+            "also_vaulted": vaulted.of_events(matter, user, key),
             "consent": F.col("c.consent"),
             "properties": _silver_properties(matter, key),
             "event_date": F.to_date("effective_at"),
@@ -44,21 +55,23 @@ def judge_events(
             ),
         }
     )
-    return named.withColumn("flags", _flags())
+    return named.withColumn("flags", _flags([bound for bound in bounds if bound.event in matter]))
 
 
-def _flags() -> Column:
+def _flags(bounds: Sequence[Bound]) -> Column:
     """What is odd about a row that is kept all the same."""
     marks = {
         "time_suspect": F.col("is_time_suspect"),
         "consent_malformed": consents.is_malformed(),
         "gpc": F.col("gpc"),
+        "known_bot": is_known_bot(F.col("c.userAgent"), F.col("r.user_agent"), F.col("key_kind")),
     }
-    text = F.concat_ws(validate.NEXT, *[F.when(condition, F.lit(name)) for name, condition in marks.items()])
+    named = [F.when(condition, F.lit(name)) for name, condition in marks.items()]
+    text = F.concat_ws(validate.NEXT, *named, *outlier_marks(bounds))
     return validate.as_array(text)
 
 
-def _silver_properties(events: dict[str, EventContract], key: bytes) -> Column:
+def _silver_properties(events: dict[str, EventContract], key: TokenKey) -> Column:
     """The body as it came, unless the event declares PII: then only its declared fields, tokens in place of values."""
     text = F.col("body")
     for contract in events.values():

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import reduce
 
 import numpy as np
 import pyarrow.compute as pc
@@ -17,6 +18,7 @@ from jobs.lake.delta import row_count
 from jobs.lake.frames import read_frame
 
 log = logging.getLogger(__name__)
+VAULTED = ("email_token", "phone_token", "also_vaulted")
 LIST_LIMIT = 1_000  # more hashes than this travel as a frame, not as literals
 
 
@@ -117,7 +119,7 @@ class KnownEvents:
             "valid": is_valid,
             "suppressed": is_valid & F.col("is_suppressed"),
             "stating": is_valid & (F.col("preferences").isNotNull() | F.col("gpc")),
-            "named": is_valid & (F.col("email_token").isNotNull() | F.col("phone_token").isNotNull()),
+            "named": is_valid & reduce(lambda a, b: a | b, [F.col(name).isNotNull() for name in VAULTED]),
         }
         table = staged.select(*[value.alias(name) for name, value in columns.items()]).toArrow()
         valid = table.column("valid").to_numpy()

@@ -17,6 +17,7 @@ from expectations.contracts.mapping import ConsentRule, EventId, EventMapping, L
 from jobs.ingest.stream import tokenize
 from jobs.ingest.stream.consents import CATEGORIES
 from jobs.ingest.stream.envelope import WITH_TRAITS
+from jobs.privacy.keys import TokenKey
 
 At = Callable[[str], Column]  # the value at a path
 CATEGORY = {purpose: category for category, purpose in reversed(CATEGORIES.items())}
@@ -29,7 +30,7 @@ JSON_NUMBER = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?$"
 COMMA_NUMBER = r"^[+-]?\d+(,\d+)?$"
 
 
-def with_message(frame: DataFrame, sources: dict[str, SourceContract], key: bytes) -> DataFrame:
+def with_message(frame: DataFrame, sources: dict[str, SourceContract], key: TokenKey) -> DataFrame:
     """Adds `message`. `key` is that of the tokens: event ids made of e-mail addresses must not be open to guessing."""
     mapped = tuple(source.model_dump_json() for source in sources.values() if source.mapping is not None)
     if not mapped:
@@ -38,13 +39,13 @@ def with_message(frame: DataFrame, sources: dict[str, SourceContract], key: byte
 
 
 @lru_cache(maxsize=4)
-def _expression(_session: SparkSession, mapped: tuple[str, ...], key: bytes) -> Column:
+def _expression(_session: SparkSession, mapped: tuple[str, ...], key: TokenKey) -> Column:
     """The same for every batch, and half a second to make: kept, by the session whose JVM holds it."""
     sources = [SourceContract.model_validate_json(text) for text in mapped]
     return F.coalesce(*[_made(source, key) for source in sources], F.col("payload"))
 
 
-def _made(source: SourceContract, key: bytes) -> Column:
+def _made(source: SourceContract, key: TokenKey) -> Column:
     """The message of a row of this source, NULL for others.
 
     The values are read into an array once, and a lambda makes the message of them: it is interpreted, so that the rows
@@ -63,7 +64,7 @@ def _made(source: SourceContract, key: bytes) -> Column:
     return F.get(F.transform(F.when(F.col("source") == source.name, F.array(filled)), message), F.lit(0))
 
 
-def _message(source: SourceContract, mapping: EventMapping, at: At, key: bytes) -> Column:
+def _message(source: SourceContract, mapping: EventMapping, at: At, key: TokenKey) -> Column:
     kind = _looked_up(mapping.type, at) if isinstance(mapping.type, Lookup) else F.lit(mapping.type)
     name = _looked_up(mapping.name, at) if isinstance(mapping.name, Lookup) else F.lit(mapping.name).cast("string")
     if mapping.type != "track":
@@ -117,7 +118,7 @@ def _looked_up(lookup: Lookup, at: At) -> Column:
     return F.coalesce(*[F.try_element_at(entries, word) for word in words], words[0])
 
 
-def _event_id(event_id: EventId, at: At, key: bytes) -> Column:
+def _event_id(event_id: EventId, at: At, key: TokenKey) -> Column:
     own = [_first(at, event_id.path)] if event_id.path else []
     if not event_id.hash_of:
         return own[0]

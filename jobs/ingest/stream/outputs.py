@@ -14,7 +14,7 @@ EVENT_COLUMNS = (
     "message_id", "source", "is_simulated", "origin", "receive_position", "received_at", "payload", "errors",
     "contract_version", "event_id", "type", "name", "occurred_at", "effective_at", "is_time_suspect", "user_id",
     "anonymous_id", "loyalty_id", "email", "phone", "email_token", "phone_token", "consent", "context", "properties",
-    "event_date", "preferences", "gpc", "key_kind", "flags", "body_hash", "is_suppressed",
+    "event_date", "preferences", "gpc", "key_kind", "flags", "body_hash", "is_suppressed", "also_vaulted",
 )  # fmt: skip
 NEWS_COLUMNS = ["event_id", "is_simulated", "effective_at", "received_at", "receive_position", "name"]
 

@@ -11,9 +11,10 @@ from pyspark.sql import functions as F
 
 from expectations.contracts import FieldContract, PiiClass, SourceContract
 from jobs.ingest.reasons import Reason
-from jobs.ingest.stream import tokenize
+from jobs.ingest.stream import tokenize, vaulted
 from jobs.ingest.stream.strict import text_error
 from jobs.ingest.stream.validate import ISO_DATE, as_array, error, field_errors, joined, leaks_address
+from jobs.privacy.keys import TokenKey
 
 TOKENISED = ("email", "phone")
 SEPARATOR = "\x1f"
@@ -44,7 +45,7 @@ def _time(source: SourceContract) -> Column:
     return F.try_to_timestamp(_cell(source.valid_from)) if source.valid_from else F.col("received_at")
 
 
-def judge_records(bronze: DataFrame, sources: list[SourceContract], key: bytes) -> DataFrame:
+def judge_records(bronze: DataFrame, sources: list[SourceContract], key: TokenKey) -> DataFrame:
     """Bronze rows of record sources → the same rows with key, version id, tokens, properties text and `errors`."""
     checked = bronze.withColumn("text_error", text_error(F.col("payload"), F.col("payload_error"), F.col("is_checked")))
     parsed = checked.withColumn("cells", F.from_json("payload", "map<string,string>"))
@@ -75,6 +76,7 @@ def judge_records(bronze: DataFrame, sources: list[SourceContract], key: bytes) 
             "phone_token": tokenize.token("phone", F.col("phone"), key),
             "pairs": _by_source(sources, lambda s: _identifier_pairs(s, key), _PAIRS),
             "stated": _by_source(sources, _stated_consents, _STATED),
+            "also_vaulted": _by_source(sources, lambda s: vaulted.of_records(s, _cell, key), vaulted.PAIRS),
         }
     )
 
@@ -85,7 +87,7 @@ def _record_key(source: SourceContract) -> Column:
     return F.lower(text) if source.key_case == "insensitive" else text
 
 
-def _silver_text(source: SourceContract, key: bytes) -> Column:
+def _silver_text(source: SourceContract, key: TokenKey) -> Column:
     """Columns as they are, e-mail and phone as tokens, other PII left out (bronze keeps it for `retention_days`)."""
     plain = [
         _canonical(source, name, field).alias(name)
@@ -135,7 +137,7 @@ def _field_rules(source: SourceContract, name: str, field: FieldContract) -> lis
     return rules
 
 
-def _identifier_pairs(source: SourceContract, key: bytes) -> Column:
+def _identifier_pairs(source: SourceContract, key: TokenKey) -> Column:
     pairs = []
     for kind, column in source.identifiers.items():
         value = tokenize.token(kind, _cell(column), key) if kind in TOKENISED else _cell(column)

@@ -19,13 +19,15 @@ from expectations.contracts import SourceContract
 from jobs.core.catalog import lake_table
 from jobs.core.failpoints import Failpoint, Sabotage, fail_at, fail_when_files_appear, sabotaged
 from jobs.core.settings import Settings
-from jobs.ingest.stream import consents, events, records, tokenize
+from jobs.ingest import outliers
+from jobs.ingest.stream import consents, events, records, vaulted
 from jobs.ingest.stream.known import KnownEvents
 from jobs.ingest.stream.outputs import EVENT_COLUMNS, Judged
 from jobs.ingest.stream.restart import not_yet_placed
 from jobs.lake.checkpoints import checkpoint_id
 from jobs.lake.frames import append_once
 from jobs.privacy import vault
+from jobs.privacy.keys import TokenKey
 
 log = logging.getLogger(__name__)
 QUERY = "silver"
@@ -37,7 +39,7 @@ STAGING = {"compression": "none", "parquet.enable.dictionary": "false"}
 class SilverBatch:
     """Processes micro-batches; holds what does not change between them, and the index of known events."""
 
-    def __init__(self, session: SparkSession, settings: Settings, key: bytes) -> None:
+    def __init__(self, session: SparkSession, settings: Settings, key: TokenKey) -> None:
         self.session = session
         self.settings = settings
         self.key = key
@@ -77,9 +79,7 @@ class SilverBatch:
         events_of = {name: s for name, s in self.sources.items() if name in present and s.kind == "events"}
         is_record = F.col("source").isin(*[s.name for s in records_of]) if records_of else F.lit(False)
         if all(present.values()):
-            batch = batch.withColumn(
-                "is_checked", F.lit(True)
-            )  # no door was passed by: the look at the text is left out
+            batch = batch.withColumn("is_checked", F.lit(True))  # the stream's own look at the text is left out
         stages: dict[str, DataFrame] = {}
         if len(present) > len(records_of):
             stages["events"] = self._judged_events(batch.where(~is_record), events_of)
@@ -95,7 +95,8 @@ class SilverBatch:
         return dict(zip(found["source"], found["checked"], strict=True))
 
     def _judged_events(self, rows: DataFrame, sources: dict[str, SourceContract]) -> DataFrame:
-        judged = events.judge_events(rows, sources, self.events, self.key)
+        bounds = outliers.read_bounds(self.settings, self.events.values())
+        judged = events.judge_events(rows, sources, self.events, self.key, bounds)
         judged = judged.withColumn("is_suppressed", consents.is_suppressed())
         return judged.select(*EVENT_COLUMNS, "endpoint", "receipt", "payload_error")
 
@@ -142,18 +143,11 @@ class SilverBatch:
         shutil.rmtree(self.work, ignore_errors=True)
 
     def keep_identifiers(self, judged: Judged) -> None:
-        """Stores token → value of every e-mail and phone that silver is about to refer to; before silver, not after."""
+        """Stores token → value of everything that silver is about to refer to by token; before silver, not after."""
         if not judged.has_contacts:
             return
-        columns = [
-            F.struct(F.col(f"{kind}_token").alias("token"), tokenize.normalised(kind, F.col(kind)).alias("value"))
-            for kind in events.TOKENISED
-        ]
-        pair = F.explode(F.array(*columns)).alias("pair")
-        has_one = F.coalesce(*[f"{kind}_token" for kind in events.TOKENISED]).isNotNull()
-        pairs = [frame.where(has_one).select(pair) for frame in judged.accepted()]
-        both = reduce(lambda a, b: a.union(b), pairs).select("pair.*")
-        found = both.where("token is not null").distinct().toArrow().to_pydict()
+        pairs = [vaulted.pairs(frame) for frame in judged.accepted()]
+        found = reduce(lambda a, b: a.union(b), pairs).distinct().toArrow().to_pydict()
         vault.store(self.settings, zip(found["token"], found["value"], strict=True))
 
 
@@ -162,7 +156,9 @@ def _without_good_payloads(frame: DataFrame) -> DataFrame:
     return frame.withColumn("payload", F.when(F.size("errors") > 0, F.col("payload")))
 
 
-def start_silver(session: SparkSession, settings: Settings, key: bytes, *, every: str | None = None) -> StreamingQuery:
+def start_silver(
+    session: SparkSession, settings: Settings, key: TokenKey, *, every: str | None = None
+) -> StreamingQuery:
     """Starts the stream: all of bronze that is there and then an end, or with `every` a batch at that pace for ever."""
     stream = (
         session.readStream.format("delta")
@@ -183,7 +179,7 @@ def start_silver(session: SparkSession, settings: Settings, key: bytes, *, every
     return (writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)).start()
 
 
-def run_silver(session: SparkSession, settings: Settings, key: bytes) -> None:
+def run_silver(session: SparkSession, settings: Settings, key: TokenKey) -> None:
     """Processes all of bronze that is not processed yet, then stops."""
     start_silver(session, settings, key).awaitTermination()
     fail_at(settings, Failpoint.AFTER_COMMIT)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from jobs.privacy.keys import TOKEN_KEY_VERSION
+from jobs.privacy.keys import TokenKey
 
 BLOCK_BYTES = 64
 
@@ -34,14 +34,14 @@ def _hmac(text: Column, key: bytes) -> Column:
     return F.sha2(F.concat(_padded(key, 0x5C), inner), 256)
 
 
-def fingerprint(columns: Sequence[str | Column], key: bytes) -> Column:
+def fingerprint(columns: Sequence[str | Column], key: TokenKey) -> Column:
     """A keyed hash of what a message says, 32 hex digits: equal for equal contents, and no dictionary can be tried on it."""
     found = [F.col(column) if isinstance(column, str) else column for column in columns]
     marked = [F.coalesce(column, F.lit("\x00")) for column in found]
-    return F.substring(_hmac(F.concat_ws("\x1f", *marked), key), 1, 32)
+    return F.substring(_hmac(F.concat_ws("\x1f", *marked), key.stable), 1, 32)
 
 
-def token(kind: str, value: Column, key: bytes) -> Column:
+def token(kind: str, value: Column, key: TokenKey) -> Column:
     """`<kind>_v<version>_<hex>`; NULL for NULL and for blank values."""
     text = normalised(kind, value)
-    return F.when(F.length(text) > 0, F.concat(F.lit(f"{kind}_v{TOKEN_KEY_VERSION}_"), _hmac(text, key)))
+    return F.when(F.length(text) > 0, F.concat(F.lit(f"{kind}_v{key.version}_"), _hmac(text, key.secret)))

@@ -3,7 +3,9 @@
 import hashlib
 import hmac
 import json
+import shutil
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,10 @@ from jobs.core.clock import Clock
 from jobs.core.context import Context
 from jobs.core.errors import PermanentError
 from jobs.core.settings import Settings
-from jobs.privacy import keys, tokens, vault
+from jobs.lake import delta
+from jobs.privacy import key_files, keys, tokens, vault
+from jobs.privacy.registry import KeyRow, Registry
+from jobs.privacy.rotation import rotate_tokens
 
 
 def context_of(settings: Settings) -> Context:
@@ -19,11 +24,13 @@ def context_of(settings: Settings) -> Context:
 
 
 def test_a_token_is_the_hmac_of_the_normalised_value() -> None:
-    key = b"k" * 32
-    expected = hmac.new(key, b"ann@example.com", hashlib.sha256).hexdigest()
-    assert tokens.token("email", "  Ann@Example.COM ", key) == f"email_v1_{expected}"
+    key = keys.TokenKey(3, b"k" * 32, b"")
+    expected = hmac.new(b"k" * 32, b"ann@example.com", hashlib.sha256).hexdigest()
+    assert tokens.token("email", "  Ann@Example.COM ", key) == f"email_v3_{expected}"
     assert tokens.token("phone", "+1 (555) 010-0000", key) == tokens.token("phone", "+15550100000", key)
-    assert tokens.token("email", "ann@example.com", b"j" * 32) != tokens.token("email", "ann@example.com", key)
+    other = keys.TokenKey(3, b"j" * 32, b"")
+    assert tokens.token("email", "ann@example.com", other) != tokens.token("email", "ann@example.com", key)
+    assert "kkk" not in repr(key)
 
 
 def test_keys_are_made_once_and_private(settings: Settings) -> None:
@@ -62,3 +69,62 @@ def test_a_swapped_ciphertext_is_refused(settings: Settings) -> None:
         connection.execute("update identifiers set nonce = ?, ciphertext = ? where token = 'email_v1_a'", row)
     with pytest.raises(PermanentError, match="does not fit"):
         vault.reveal(context_of(settings), ["email_v1_a"], purpose="test")
+
+
+def test_a_home_from_before_the_record_is_taken_as_it_stands(settings: Settings) -> None:
+    """Two keys and a vault, no fingerprints: tokens stay what they were, and the third key is made once, of the first."""
+    secrets = {name: bytes(range(start, start + 32)) for name, start in (("tokens_v1", 0), ("vault_v1", 50))}
+    for name, secret in secrets.items():
+        key_files.create_key(settings, name, secret)
+    (settings.home / "vault").mkdir()
+    (settings.home / "vault" / "audit.jsonl").write_text("{}\n")
+    found, of_vault = keys.load_keys(settings)
+    assert (found.version, found.secret, of_vault) == (1, secrets["tokens_v1"], secrets["vault_v1"])
+    assert found.stable not in secrets.values()
+    assert keys.load_keys(settings)[0] == found
+    assert keys.key_path(settings, "fingerprints_v1").stat().st_mode & 0o777 == 0o600
+    keys.key_path(settings, "fingerprints_v1").unlink()
+    with pytest.raises(PermanentError, match=r"fingerprints_v1\.key is missing"):
+        keys.load_keys(settings)
+
+
+def test_the_lake_knows_fingerprints_and_no_key(settings: Settings) -> None:
+    made = keys.load_keys(settings)
+    rows = delta.read(settings, "ops_keys").to_pylist()
+    assert {row["key_name"]: row["state"] for row in rows} == dict.fromkeys(
+        ("tokens_v1", "vault_v1", "fingerprints_v1"), "active"
+    )
+    secrets = [made[0].secret, made[0].stable, made[1]]
+    files = [path for path in (settings.home / "lake").rglob("*") if path.is_file()]
+    for secret in secrets:
+        assert not [p for p in files if secret in p.read_bytes() or secret.hex().encode() in p.read_bytes()]
+
+
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_a_record_that_a_crash_cut_short_is_completed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    add = Registry.add
+
+    def cut_short(self: Registry, *arguments: Any, **more: Any) -> KeyRow:
+        if len(self.rows) == written:
+            raise InterruptedError
+        return add(self, *arguments, **more)
+
+    monkeypatch.setattr(Registry, "add", cut_short)
+    with pytest.raises(InterruptedError):
+        keys.load_keys(settings)
+    files = {path.name: path.read_bytes() for path in (settings.home / "keys").iterdir()}
+    monkeypatch.undo()
+    made = keys.load_keys(settings)
+    assert {path.name: path.read_bytes() for path in (settings.home / "keys").iterdir()} == files
+    assert delta.row_count(settings, "ops_keys") == 3
+    assert keys.load_keys(settings) == made
+
+
+def test_a_lake_built_anew_takes_the_newest_keys(settings: Settings) -> None:
+    keys.load_keys(settings)
+    rotate_tokens(context_of(settings), window_days=0)
+    newest = keys.load_token_key(settings)
+    shutil.rmtree(settings.lake)
+    assert keys.load_token_key(settings) == newest
