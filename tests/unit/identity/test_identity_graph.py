@@ -9,7 +9,7 @@ from typing import Any
 import networkx as nx
 import pyarrow as pa
 import pytest
-from conftest import make_settings
+from settingskit import make_settings
 
 from jobs.identity import components, edges, profiles
 from jobs.identity.rules import Rules, load_rules

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
-from conftest import make_settings
+from settingskit import make_settings
 from lakekit import Lake, token, write_lake
 
 from jobs.core.clock import Clock

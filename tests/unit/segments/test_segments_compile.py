@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlglot
 import yaml
-from conftest import make_settings
+from settingskit import make_settings
 from pydantic import ValidationError
 from sqlglot import exp
 
