@@ -80,7 +80,8 @@ def loaded(
     make_settings: Callable[..., Settings],
 ) -> Reader:
     """A home with all of it ingested."""
-    nasty = broker.topic("nasty", max_message_bytes=str(2**25))
+    # A broker refuses records from the future unless the topic is told to take them.
+    nasty = broker.topic("nasty", max_message_bytes=str(2**25), message_timestamp_after_max_ms=str(2**63 - 1))
     poisoned = broker.topic("poisoned", partitions=3)
     write_all(broker, nasty, poisoned)
     settings = make_settings(
