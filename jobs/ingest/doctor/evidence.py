@@ -1,5 +1,6 @@
 """What the tables themselves say of a stream, whatever its checkpoint says."""
 
+import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from jobs.core.catalog import lake_table
@@ -11,10 +12,17 @@ from jobs.lake.retired import retired_count
 
 
 def holds_data(settings: Settings, stream: str) -> bool:
-    """Whether the stream has ever brought anything into its tables."""
-    if stream == BRONZE:
-        return _rows(settings, "bronze_messages") > 0 or retired_count(settings) > 0
-    return any(_rows(settings, name) for name in PLACES)
+    """Whether the stream has ever brought anything into its tables. For bronze only what came by sealed files counts:
+    other streams write there too, under checkpoints of their own."""
+    if stream != BRONZE:
+        return any(_rows(settings, name) for name in PLACES)
+    bronze = table(settings, "bronze_messages")
+    if bronze is None:
+        return False
+    for batch in bronze.to_pyarrow_dataset().to_batches(columns=["origin"]):
+        if pc.any(pc.starts_with(batch.column("origin"), "file:")).as_py():
+            return True
+    return retired_count(settings) > 0 and _rows(settings, "ops_landing_manifest") > 0
 
 
 def _rows(settings: Settings, name: str) -> int:
