@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import delivery
@@ -36,13 +36,13 @@ def at(settings: Settings, moment: datetime = AT) -> Context:
     return Context(settings, Clock(moment), "test-run")
 
 
-def deliver_orders(settings: Settings, first: int, count: int) -> None:
-    """A file of new orders."""
+def deliver_orders(settings: Settings, first: int, count: int, *, days: int = 0) -> None:
+    """A file of new orders, received some days after the first."""
     folder = settings.landing / "pos"
     folder.mkdir(parents=True, exist_ok=True)
     orders: list[object] = [delivery.order(n) for n in range(first, first + count)]
     (folder / f"orders-{first}.ndjson").write_text(delivery.lines(orders))
-    seal_new_files(at(settings))
+    seal_new_files(at(settings, AT + timedelta(days=days)))
 
 
 def ingest(session: SparkSession, settings: Settings) -> None:
@@ -73,11 +73,12 @@ def test_streams_go_on_while_compaction_and_retention_take_their_input(
     queries = [start_bronze(session, settings, every="1 second")]
     queries[0].processAllAvailable()
     queries.append(silver.start_silver(session, settings, key, every="1 second"))
+    queries[1].processAllAvailable()
     rounds, gone = 3, 0
     for number in range(1, rounds + 1):
-        deliver_orders(settings, number * 20, 20)
+        deliver_orders(settings, number * 20, 20, days=number)
         time.sleep(1)
-        maintain(settings)
+        maintain(settings)  # the days before this one, of which silver may have some in hand
         gone = max(gone, retired_count(settings, from_files=True))
     for query in queries:
         query.processAllAvailable()

@@ -1,5 +1,6 @@
 """What the tables themselves say of a stream, whatever its checkpoint says."""
 
+import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from jobs.core.catalog import lake_table
@@ -7,14 +8,21 @@ from jobs.core.settings import Settings
 from jobs.lake.checkpoints import BRONZE, SILVER_TABLES
 from jobs.lake.delta import row_count
 from jobs.lake.placement import PLACES
-from jobs.lake.retired import loaded_from_files
+from jobs.lake.retired import retired_count
 
 
 def holds_data(settings: Settings, stream: str) -> bool:
-    """Whether the stream has ever brought anything into its tables."""
-    if stream == BRONZE:
-        return loaded_from_files(settings) > 0
-    return any(_rows(settings, name) for name in PLACES)
+    """Whether the stream has ever brought anything into its tables. For bronze only what came by sealed files counts:
+    other streams write there too, under checkpoints of their own."""
+    if stream != BRONZE:
+        return any(_rows(settings, name) for name in PLACES)
+    bronze = table(settings, "bronze_messages")
+    if bronze is None:
+        return False
+    for batch in bronze.to_pyarrow_dataset().to_batches(columns=["origin"]):
+        if pc.any(pc.starts_with(batch.column("origin"), "file:")).as_py():
+            return True
+    return retired_count(settings, from_files=True) > 0
 
 
 def _rows(settings: Settings, name: str) -> int:

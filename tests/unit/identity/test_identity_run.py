@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
-from settingskit import make_settings
 from lakekit import Lake, token, write_lake
+from settingskit import make_settings
 
 from jobs.core.clock import Clock
 from jobs.core.context import Context

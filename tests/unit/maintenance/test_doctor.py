@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from checkpointkit import TODAY, Streams, context_of
+from checkpointkit import TODAY, Streams, bronze_row, context_of, table_of
 from click.testing import CliRunner
 from settingskit import make_settings
 from sparkmodel import Restarted, copy_home, lost_and_doubled, versions
@@ -20,7 +20,7 @@ from jobs.ingest.doctor.guard import repair, require_ready
 from jobs.ingest.doctor.restart import new_checkpoint
 from jobs.ingest.run import run_ingest
 from jobs.lake.checkpoints import STREAMS
-from jobs.lake.delta import row_count
+from jobs.lake.delta import append, row_count
 
 FILES = [
     "bronze/metadata", "bronze/offsets/0", "bronze/offsets/1", "bronze/offsets/2", "bronze/commits/0",
@@ -172,6 +172,14 @@ def test_a_half_loaded_sealed_file_is_no_proof(homes: Homes, tmp_path: Path) -> 
     with pytest.raises(PermanentError, match=r"3 of the 4 messages of sealed/00000002\.parquet"):
         new_checkpoint(context_of(settings), "bronze")
     assert len(list(settings.sealed.glob("*.parquet"))) == 3
+
+
+def test_what_another_stream_brought_to_bronze_needs_no_checkpoint_of_files(settings: Settings) -> None:
+    row = bronze_row(1, 1, TODAY) | {"origin": "kafka:events:0:1"}
+    append(settings, "bronze_messages", table_of("bronze_messages", [row]))
+    assert examine(settings, "bronze") == []
+    append(settings, "bronze_messages", table_of("bronze_messages", [bronze_row(1, 1, TODAY)]))
+    assert [finding.kind for finding in examine(settings, "bronze")] == [Kind.LOST]
 
 
 def test_a_checksum_without_its_entry_is_dropped(homes: Homes, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import sqlglot
 import yaml
-from settingskit import make_settings
 from pydantic import ValidationError
+from settingskit import make_settings
 from sqlglot import exp
 
 from jobs.core.definitions import DefinitionError, SegmentHeader
