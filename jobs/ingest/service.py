@@ -30,7 +30,7 @@ from jobs.lake.delta import ensure_all
 from jobs.lake.locks import ingest_lock
 from jobs.lake.runs import stage
 from jobs.lake.session import open_session
-from jobs.privacy.keys import load_token_key
+from jobs.privacy.keys import TokenKey, load_token_key
 
 log = logging.getLogger(__name__)
 SEAL_SECONDS = 0.5
@@ -76,7 +76,7 @@ class Service:
         """Ends the service after the file in hand; an unfinished micro-batch is delivered again at the next start."""
         self.stopping.set()
 
-    def _start(self, session: SparkSession, key: bytes) -> list[StreamingQuery]:
+    def _start(self, session: SparkSession, key: TokenKey) -> list[StreamingQuery]:
         settings, queries = self.context.settings, []
         if LANDING in self.sources:
             queries.append(start_bronze(session, settings, every=self.every))

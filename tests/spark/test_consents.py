@@ -6,9 +6,7 @@ from pyspark.sql import SparkSession
 from jobs.ingest.stream.consents import to_consents
 
 pytestmark = pytest.mark.spark
-SCHEMA = (
-    "name string, consent_categoryPreferences map<string,string>, gpc boolean, key_kind string, identifier_type string"
-)
+SCHEMA = "name string, preferences map<string,string>, gpc boolean, key_kind string, identifier_type string"
 
 
 def stated(

@@ -3,7 +3,6 @@
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from jobs.core.context import Context
 from jobs.core.errors import PermanentError
 from jobs.core.settings import Settings
 from jobs.ingest.balance import compute_balance
-from jobs.ingest.doctor.guard import require_ready
+from jobs.ingest.doctor.guard import repair, require_ready
 from jobs.ingest.doctor.restart import new_checkpoint
 from jobs.ingest.landing.seal import seal_new_files
 from jobs.ingest.stream import silver
@@ -146,19 +145,22 @@ def test_spark_starts_on_what_the_doctor_passes_over(
     ensure_all(settings)
     for number in (0, 10, 20):
         deliver_orders(settings, number, 5)
-        ingest(session, settings)
-    for stream in STREAMS:
+        run_bronze(session, settings)
+    silver.run_silver(session, settings, load_keys(settings)[0])
+    for stream, old, newest in (("bronze", ("offsets/0", "commits/0"), "commits/2"), ("silver", (), "commits/0")):
         home = settings.checkpoints / stream
         for checksum in home.rglob(".*.crc"):
             checksum.write_text("")
-        for name in ("offsets/0", "commits/0", "commits/2"):
+        for name in (*old, newest):
             (home / name).unlink()
-    list(run_retain(at(settings), rehearsal=False))
     for path in settings.sealed.glob("*.parquet"):
         path.unlink()
+    with pytest.raises(PermanentError, match="its checksum is left"):
+        require_ready(settings)
+    assert [finding.what.split()[0] for finding in repair(settings)] == ["commits/2", "commits/0"]
     require_ready(settings)
     deliver_orders(settings, 30, 5)
     ingest(session, settings)
     assert ids(settings) == sorted(f"pos-{n + i}" for n in (0, 10, 20, 30) for i in range(5))
-    (row,) = compute_balance(replace(at(settings), run_id="again"))
+    (row,) = compute_balance(at(settings))
     assert (row["received"], row["accepted"], row["is_balanced"]) == (20, 20, True)

@@ -40,6 +40,7 @@ def examine(settings: Settings, stream: str) -> list[Finding]:
     """All that is wrong with a stream's checkpoint, and with the shape of its tables; empty when it may start."""
     home = folder(settings, stream)
     found = [Finding(stream, Kind.CONTRACT, what) for what in changed_contracts(settings, stream)]
+    found += _left_checksums(stream, home)
     offsets, commits = entries(home / "offsets"), entries(home / "commits")
     try:
         checkpoint = checkpoint_id(settings, stream)
@@ -53,6 +54,21 @@ def examine(settings: Settings, stream: str) -> list[Finding]:
     if newest < 0:
         return found
     return found + _entries(settings, stream, newest, done, held)
+
+
+def _left_checksums(stream: str, home: Path) -> list[Finding]:
+    """Checksums of entries that are gone and will be written again: Spark would take its own rename for another query's."""
+    found: list[Finding] = []
+    for part in ("offsets", "commits", "sources/0"):
+        names = {path.name for path in (home / part).glob("*")}
+        newest = max((int(name) for name in names if name.isdigit()), default=-1)
+        for checksum in sorted((home / part).glob(".*.crc")):
+            entry = checksum.name[1 : -len(".crc")]
+            if entry not in names and entry.isdigit() and int(entry) > newest:
+                found.append(
+                    Finding(stream, Kind.REPAIR, f"{part}/{entry} is gone and its checksum is left", (checksum,))
+                )
+    return found
 
 
 def _without_id(settings: Settings, stream: str, *, is_used: bool) -> list[Finding]:

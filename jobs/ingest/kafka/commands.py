@@ -86,8 +86,8 @@ def accept(context: Context, topic: str, partition: int, *, first: int, last: in
       c360 ingest kafka accept shop.events 0 --from 500 --to 1499 --why "retention of 1 day, reader was off for 2"
     """
     from jobs.ingest.kafka.decide import accept_gap
-    from jobs.ingest.run import ingest_lock
     from jobs.lake.delta import ensure_all
+    from jobs.lake.locks import ingest_lock
 
     with ingest_lock(context.settings):
         ensure_all(context.settings)
@@ -109,8 +109,8 @@ def adopt(context: Context, topic: str, why: str) -> None:
       c360 ingest kafka adopt shop.events --why "recreated with 12 partitions; the old one had been read to its end"
     """
     from jobs.ingest.kafka.decide import adopt_topic
-    from jobs.ingest.run import ingest_lock
     from jobs.lake.delta import ensure_all
+    from jobs.lake.locks import ingest_lock
 
     with ingest_lock(context.settings):
         ensure_all(context.settings)

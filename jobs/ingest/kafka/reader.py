@@ -47,7 +47,8 @@ def run_kafka(session: SparkSession, context: Context, plans: list[TopicPlan]) -
 
     Raises OffsetGapError when records vanish under its hands, RetryableError when a stream fails otherwise.
     """
-    queries = [start_topic(session, context.settings, plan) for plan in plans if plan.waiting]
+    plans = [plan for plan in plans if plan.waiting]
+    queries = [start_topic(session, context.settings, plan) for plan in plans]
     for query in queries:
         try:
             query.awaitTermination()
@@ -55,8 +56,8 @@ def run_kafka(session: SparkSession, context: Context, plans: list[TopicPlan]) -
             for other in queries:
                 other.stop()
             raise explained(context, str(query.name), error) from error
-    for query in queries:
-        _warn_of_skew(query)
+    for query, plan in zip(queries, plans, strict=True):
+        _warn_of_skew(query, plan.places)
     return sum(int(progress["numInputRows"]) for query in queries for progress in query.recentProgress)
 
 
@@ -67,14 +68,17 @@ def explained(context: Context, name: str, error: Exception | None) -> Exception
     return RetryableError(f"the stream {name} has stopped: {lines[0][:300]}; run again, it goes on where it stopped")
 
 
-def _warn_of_skew(query: StreamingQuery) -> None:
+def _warn_of_skew(query: StreamingQuery, places: dict[int, int]) -> None:
     """Says when nearly all records of a run sat in one of several partitions: one key too hot, or no key spread."""
+    first = {
+        str(partition): place for partition, place in places.items()
+    }  # the first batch does not say where it began
     counts: dict[str, int] = {}
     for progress in query.recentProgress:
         for source in progress["sources"]:
-            begin, end = _offsets(source["startOffset"]), _offsets(source["endOffset"])
+            begin, end = first | _offsets(source["startOffset"]), _offsets(source["endOffset"])
             for partition, offset in end.items():
-                counts[partition] = counts.get(partition, 0) + offset - begin.get(partition, offset)
+                counts[partition] = counts.get(partition, 0) + offset - begin.get(partition, 0)
     total = sum(counts.values())
     if len(counts) > 1 and total >= SKEW_RECORDS and max(counts.values()) > SKEW_SHARE * total:
         hot = max(counts, key=lambda partition: counts[partition])

@@ -174,6 +174,21 @@ def test_a_half_loaded_sealed_file_is_no_proof(homes: Homes, tmp_path: Path) -> 
     assert len(list(settings.sealed.glob("*.parquet"))) == 3
 
 
+def test_a_checksum_without_its_entry_is_dropped(homes: Homes, tmp_path: Path) -> None:
+    """Spark stops at the rename of the new entry; what is older than the newest entry is never written again."""
+    settings = copy_home(homes["idle"], tmp_path / "home")
+    commits = settings.checkpoints / "bronze" / "commits"
+    (commits / "2").unlink()
+    for name in (".2.crc", ".1.crc", ".0.crc"):
+        (commits / name).write_text("")
+    (commits / "0").unlink()
+    (finding,) = [f for f in examine_all(settings) if f.blocks]
+    assert (finding.kind, finding.what) == (Kind.REPAIR, "commits/2 is gone and its checksum is left")
+    repair(settings)
+    assert sorted(p.name for p in commits.iterdir()) == [".0.crc", ".1.crc", "1"]
+    require_ready(settings)
+
+
 def test_a_whole_checkpoint_is_not_begun_anew(homes: Homes) -> None:
     with pytest.raises(UsageError, match="needs no new beginning"):
         new_checkpoint(context_of(homes["idle"]), "silver")
