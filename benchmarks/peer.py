@@ -24,7 +24,7 @@ from jobs.core.settings import Settings, load_settings
 from jobs.ingest.landing.text_check import text_error
 from jobs.lake.delta import append, ensure_all
 from jobs.lake.duck import connect
-from jobs.privacy.keys import load_keys
+from jobs.privacy.keys import TokenKey, load_token_key
 
 ROWS = 250_000
 PURPOSES = {"Analytics": "analytics", "Advertising": "marketing", "Personalization": "profiling", "Sharing": "sharing"}
@@ -62,10 +62,11 @@ def _bronze(number: int, first: int, texts: list[str], received: datetime, name:
     )
 
 
-def judge_sql(key: bytes) -> str:
+def judge_sql(key: TokenKey) -> str:
     """One row per message of `raw`: envelope, errors, tokens, fingerprint."""
     source = contracts.sources()[SOURCE]
     events = {name: event for name, event in contracts.events().items() if name in source.events}
+    digits = "regexp_replace(phone, '[^0-9+]', '', 'g')"
     names = sorted({n for e in events.values() for n in e.properties} | {"loyalty_id", "email", "phone"})
     fields = ",".join(f'"{name}":"VARCHAR"' for name in names)
     known = " or ".join(f"(type = {quoted(e.type)} and name = {quoted(e.name)})" for e in events.values())
@@ -137,10 +138,10 @@ select message_id, source, origin, receive_position, received_at, payload, paylo
     type, name, occurred_at, effective_at, cast(effective_at as date) as event_date, errors, preferences,
     coalesce(epoch(received_at) - epoch(occurred_at) not between -300 and 7776000, false) as is_time_suspect,
     m.userId as user_id, m.anonymousId as anonymous_id, coalesce(m.loyaltyId, p.loyalty_id) as loyalty_id,
-    case when trim(email) <> '' then 'email_v1_' || {hmac("lower(trim(email))", key)} end as email_token,
-    case when trim(phone) <> '' then 'phone_v1_' || {hmac("regexp_replace(phone, '[^0-9+]', '', 'g')", key)} end as phone_token,
+    case when trim(email) <> '' then 'email_v{key.version}_' || {hmac("lower(trim(email))", key.secret)} end as email_token,
+    case when trim(phone) <> '' then 'phone_v{key.version}_' || {hmac(digits, key.secret)} end as phone_token,
     c.consent as consent, context, body as properties, coalesce(case name {versions} end, 0) as contract_version,
-    substring({hmac(f"concat_ws(chr(31), {marked})", key)}, 1, 32) as body_hash,
+    substring({hmac(f"concat_ws(chr(31), {marked})", key.stable)}, 1, 32) as body_hash,
     coalesce(map_contains(preferences, 'Analytics') and lower(trim(preferences['Analytics'])) <> 'true', false)
         as is_suppressed
 from judged
@@ -211,7 +212,7 @@ def write(settings: Settings, connection: duckdb.DuckDBPyConnection, version: in
 def run(settings: Settings) -> None:
     """All files of the landing folder, a batch at a time."""
     ensure_all(settings)
-    key, _ = load_keys(settings)
+    key = load_token_key(settings)
     connection = connect(settings)
     silver = str(lake_table("silver_events").path(settings))
     for version, raw in enumerate(raw_batches(settings.landing / SOURCE, NOW), start=1):

@@ -13,6 +13,7 @@ from jobs.core.failpoints import Failpoint, fail_at
 from jobs.core.settings import Settings
 from jobs.core.token_lock import tokens_changing
 from jobs.lake.delta import ensure_all
+from jobs.lake.locks import maintenance_lock
 from jobs.privacy import vault
 from jobs.privacy.aliases import kind_of, read_aliases, write_aliases
 from jobs.privacy.audit import audit
@@ -39,10 +40,10 @@ def retire_tokens(context: Context, *, early: bool = False, rekey_unknown: bool 
     not know are replaced by tokens made of themselves: their rows stay joined, new messages do not join them.
 
     Raises UsageError when there is no window or it is still open, PermanentError when unknown tokens are found or an
-    interrupted replay waits, RetryableError while a run is at work.
+    interrupted replay waits, RetryableError while a run or maintenance is at work.
     """
     settings = context.settings
-    with tokens_changing(settings):
+    with tokens_changing(settings), maintenance_lock(settings):  # compaction would meet our commits
         ensure_all(settings)
         registry = Registry(settings)
         old = _ending(context, registry, early=early)

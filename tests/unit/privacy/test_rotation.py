@@ -15,6 +15,7 @@ from jobs.core.errors import PermanentError, RetryableError, UsageError
 from jobs.core.settings import Settings
 from jobs.core.token_lock import tokens_in_use
 from jobs.lake import delta
+from jobs.lake.locks import maintenance_lock
 from jobs.privacy import vault
 from jobs.privacy.commands import group
 from jobs.privacy.key_files import create_key, key_path
@@ -146,6 +147,9 @@ def test_nothing_is_changed_while_a_run_is_at_work(settings: Settings) -> None:
     with tokens_in_use(settings), pytest.raises(RetryableError, match="stop it or wait"):
         rotate_tokens(context_at(settings), window_days=7)
     assert load_token_key(settings).version == 1
+    rotate_tokens(context_at(settings), window_days=0)
+    with maintenance_lock(settings), pytest.raises(RetryableError, match="maintain"):
+        retire_tokens(context_at(settings, days=1))
 
 
 def test_tokens_unknown_to_the_vault_stop_the_retirement_until_a_person_decides(settings: Settings) -> None:
