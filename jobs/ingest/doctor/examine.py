@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from jobs.core.catalog import lake_table
 from jobs.core.settings import Settings
 from jobs.ingest.doctor import evidence
 from jobs.ingest.doctor.findings import Finding, Kind
@@ -157,7 +158,10 @@ def _bronze_of(settings: Settings, last: dict[str, Any]) -> list[Finding]:
     if at.version > bronze.version() + 1:
         what = f"it stands at version {at.version} of bronze, which has only {bronze.version()}"
         return [Finding(SILVER, Kind.LOST, what)]
-    if at.version <= bronze.version() and not deltalog.commit_file(Path(bronze.table_uri), at.version).exists():
+    if (
+        at.version <= bronze.version()
+        and not deltalog.commit_file(lake_table("bronze_messages").path(settings), at.version).exists()
+    ):
         return [Finding(SILVER, Kind.LOST, f"the log of bronze no longer has version {at.version}, where it stands")]
     return []
 

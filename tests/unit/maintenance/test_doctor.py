@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from checkpointkit import TODAY, Streams, bronze_row, context_of, table_of
 from click.testing import CliRunner
+from deltalake import DeltaTable
 from settingskit import make_settings
 from sparkmodel import Restarted, copy_home, lost_and_doubled, versions
 
 from jobs.cli import cli
+from jobs.core.catalog import lake_table
 from jobs.core.errors import PermanentError, UsageError
 from jobs.core.failpoints import Failpoint
 from jobs.core.settings import Settings, bin_path
@@ -19,8 +21,9 @@ from jobs.ingest.doctor.findings import Kind
 from jobs.ingest.doctor.guard import repair, require_ready
 from jobs.ingest.doctor.restart import new_checkpoint
 from jobs.ingest.run import run_ingest
-from jobs.lake.checkpoints import STREAMS
+from jobs.lake.checkpoints import STREAMS, silver_position
 from jobs.lake.delta import append, row_count
+from jobs.lake.deltalog import commit_file
 
 FILES = [
     "bronze/metadata", "bronze/offsets/0", "bronze/offsets/1", "bronze/offsets/2", "bronze/commits/0",
@@ -180,6 +183,20 @@ def test_what_another_stream_brought_to_bronze_needs_no_checkpoint_of_files(sett
     assert examine(settings, "bronze") == []
     append(settings, "bronze_messages", table_of("bronze_messages", [bronze_row(1, 1, TODAY)]))
     assert [finding.kind for finding in examine(settings, "bronze")] == [Kind.LOST]
+
+
+def test_silver_that_lags_behind_bronze_is_fine_as_long_as_the_log_is_there(homes: Homes, tmp_path: Path) -> None:
+    """A batch of bronze that silver has not read: the usual state after any kill."""
+    settings = copy_home(homes["idle"], tmp_path / "home")
+    position = silver_position(settings)
+    assert position is not None
+    append(settings, "bronze_messages", table_of("bronze_messages", [bronze_row(9, 1, TODAY)]))
+    bronze = DeltaTable(str(lake_table("bronze_messages").path(settings)))
+    assert bronze.version() == position.version
+    assert examine(settings, "silver") == []
+    bronze.create_checkpoint()
+    commit_file(lake_table("bronze_messages").path(settings), position.version).rename(tmp_path / "gone")
+    assert [finding.kind for finding in examine(settings, "silver")] == [Kind.LOST]
 
 
 def test_a_checksum_without_its_entry_is_dropped(homes: Homes, tmp_path: Path) -> None:
