@@ -300,7 +300,7 @@ def test_a_dry_run_reports_the_same_and_writes_nothing(context: Context, judge: 
 
     def files() -> dict[str, int]:
         found = [p for p in context.settings.home.rglob("*") if p.is_file() and "duckdb" not in p.parts]
-        return {str(p): p.stat().st_mtime_ns for p in found if p.name != "ingest.lock"}
+        return {str(p): p.stat().st_mtime_ns for p in found if p.suffix != ".lock"}
 
     before = files()
     rehearsed = runner.rehearse(command(context, judge))
