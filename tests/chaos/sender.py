@@ -13,6 +13,9 @@ from chaos.messages import Client, Message
 
 RETRY_SECONDS = 0.05
 ANSWER_SECONDS = 30
+IDLE_SECONDS = (
+    1.0  # a connection that waited longer may have been closed by the collector: a request into it says nothing
+)
 SINGLE_SHARE = 0.4
 LARGEST_BATCH = 60
 TAKES_NOTHING = (429, 503)
@@ -85,6 +88,7 @@ class Sender(threading.Thread):
         self._chance = random.Random(client.client)
         self._head = {"authorization": "Basic " + b64encode(f"{key}:".encode()).decode()}
         self._connection: http.client.HTTPConnection | None = None
+        self._answered = 0.0
 
     def run(self) -> None:
         """Sends the client's messages in order, to the end."""
@@ -126,8 +130,7 @@ class Sender(threading.Thread):
 
     def _send(self, path: str, body: bytes, headers: dict[str, str]) -> str:
         """How it ended, as a word of the ledger."""
-        connection = self._connection or http.client.HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_SECONDS)
-        self._connection = None
+        connection = self._connected()
         try:
             if connection.sock is None:
                 connection.connect()
@@ -145,5 +148,14 @@ class Sender(threading.Thread):
             return "refused"
         if answer.status != 200:
             raise SenderError(f"{path} was answered {answer.status} {text[:200]!r}")
-        self._connection = connection
+        self._connection, self._answered = connection, time.monotonic()
         return "ack"
+
+    def _connected(self) -> http.client.HTTPConnection:
+        """The kept connection while it is warm, a new one otherwise."""
+        kept, self._connection = self._connection, None
+        if kept and time.monotonic() - self._answered < WARM_SECONDS:
+            return kept
+        if kept:
+            kept.close()
+        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_SECONDS)
