@@ -22,6 +22,7 @@ from jobs.core.catalog import lake_table
 from jobs.core.hashing import hash_parts
 from jobs.core.settings import Settings, load_settings
 from jobs.ingest.landing.text_check import text_error
+from jobs.ingest.stream.bots import ORDINARY, listed
 from jobs.lake.delta import append, ensure_all
 from jobs.lake.duck import connect
 from jobs.privacy.keys import TokenKey, load_token_key
@@ -138,6 +139,8 @@ select message_id, source, origin, receive_position, received_at, payload, paylo
     type, name, occurred_at, effective_at, cast(effective_at as date) as event_date, errors, preferences,
     coalesce(epoch(received_at) - epoch(occurred_at) not between -300 and 7776000, false) as is_time_suspect,
     m.userId as user_id, m.anonymousId as anonymous_id, coalesce(m.loyaltyId, p.loyalty_id) as loyalty_id,
+    case when not regexp_matches(m.context.userAgent, {quoted(ORDINARY)})
+        then regexp_matches(m.context.userAgent, {quoted(listed())}) else false end as is_bot,
     case when trim(email) <> '' then 'email_v{key.version}_' || {hmac("lower(trim(email))", key.secret)} end as email_token,
     case when trim(phone) <> '' then 'phone_v{key.version}_' || {hmac(digits, key.secret)} end as phone_token,
     c.consent as consent, context, body as properties, coalesce(case name {versions} end, 0) as contract_version,
@@ -172,7 +175,8 @@ select *, unnest([{{'t': 'user_id', 'v': user_id}}, {{'t': 'loyalty_id', 'v': lo
 def table_sql() -> dict[str, str]:
     """What each table gets of `placed`, in the columns of its contract."""
     purposes = " ".join(f"when {quoted(k)} then {quoted(v)}" for k, v in PURPOSES.items())
-    flags = "case when is_time_suspect then ['time_suspect'] else cast([] as varchar[]) end as flags"
+    marks = "[case when is_time_suspect then 'time_suspect' end, case when is_bot then 'known_bot' end]"
+    flags = f"list_filter({marks}, lambda mark: mark is not null) as flags"
     why = "case when verdict = 'conflict' then 'id_conflict:messageId' else errors end"
     return {
         "silver_events": f"select *, {flags}, false as is_simulated from placed where {FIRST} and not is_suppressed",

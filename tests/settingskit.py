@@ -20,3 +20,11 @@ def make_settings(home: Path, **overrides: Any) -> Settings:
         if not (home / name).exists():
             (home / name).symlink_to(shared, target_is_directory=True)
     return Settings.model_validate({"home": home, "now": SAMPLE_NOW, "log_level": "WARNING"} | overrides)
+
+
+# A plan over a few rows is read faster than it is compiled. What users run compiles: the end-to-end lane does.
+SMALL_PLANS = {
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -Duser.timezone=UTC",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}

@@ -13,9 +13,8 @@ from chaos.messages import Client, Message
 
 RETRY_SECONDS = 0.05
 ANSWER_SECONDS = 30
-IDLE_SECONDS = (
-    1.0  # a connection that waited longer may have been closed by the collector: a request into it says nothing
-)
+# A connection that waited longer may have been closed by the collector: a request into it says nothing.
+WARM_SECONDS = 1.0
 SINGLE_SHARE = 0.4
 LARGEST_BATCH = 60
 TAKES_NOTHING = (429, 503)

@@ -9,6 +9,7 @@ import pytest
 from brokerkit import Broker
 from kafkakit import Reader
 from pyspark.sql import SparkSession
+from settingskit import SMALL_PLANS
 
 from jobs.core.settings import Settings
 from jobs.lake.jars import KAFKA, fetch
@@ -34,8 +35,7 @@ def broker(jar_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture(scope="session")
 def session(broker: Broker, jar_home: Path) -> Iterator[SparkSession]:
     settings = Settings.model_validate({"home": jar_home, "kafka_bootstrap_servers": broker.servers} | SMALL)
-    options = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -Duser.timezone=UTC"}
-    spark = open_session(settings, "c360-kafka-tests", **options)
+    spark = open_session(settings, "c360-kafka-tests", **SMALL_PLANS)
     yield spark
     spark.stop()
 

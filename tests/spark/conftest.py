@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+from settingskit import SMALL_PLANS
 
 from jobs.core.settings import Settings
 from jobs.lake.session import open_session
@@ -13,7 +14,6 @@ from jobs.lake.session import open_session
 @pytest.fixture(scope="session")
 def session(jar_home: Path) -> Iterator[SparkSession]:
     settings = Settings(home=jar_home, spark_driver_memory="1g", shuffle_partitions=1, spark_master="local[2]")
-    options = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -Duser.timezone=UTC"}
-    spark = open_session(settings, "c360-tests", **options)
+    spark = open_session(settings, "c360-tests", **SMALL_PLANS)
     yield spark
     spark.stop()
