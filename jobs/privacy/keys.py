@@ -56,7 +56,8 @@ def _make_first(settings: Settings) -> None:
     """The first keys, unless there is data that was made with others."""
     names = [name_of(purpose, 1) for purpose in Purpose]
     vault, folder = settings.home / "vault", settings.home / "keys"
-    if (folder.exists() and any(folder.glob("*.key"))) or (vault.exists() and any(vault.iterdir())):
+    ours = [path for purpose in Purpose for path in folder.glob(f"{purpose}_v*.key")]  # Airflow keeps keys there too
+    if ours or (vault.exists() and any(vault.iterdir())):
         return
     for name in names:
         create_key(settings, name)

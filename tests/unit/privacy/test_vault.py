@@ -128,3 +128,12 @@ def test_a_lake_built_anew_takes_the_newest_keys(settings: Settings) -> None:
     newest = keys.load_token_key(settings)
     shutil.rmtree(settings.lake)
     assert keys.load_token_key(settings) == newest
+
+
+def test_keys_of_others_beside_ours_are_no_sign_of_earlier_data(settings: Settings) -> None:
+    """Airflow's keys are made before the first ingest of `c360 run`."""
+    folder = settings.home / "keys"
+    folder.mkdir(mode=0o700, parents=True)
+    (folder / "airflow_jwt.key").write_bytes(bytes(range(32)))
+    made = keys.load_keys(settings)
+    assert made == keys.load_keys(settings)
