@@ -6,9 +6,10 @@ not committed is in flight. What retention has taken out of bronze since counts 
 """
 
 from collections import Counter
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,13 +19,17 @@ from jobs.core.catalog import lake_table
 from jobs.core.context import Context
 from jobs.core.settings import Settings
 from jobs.lake import deltalog
-from jobs.lake.checkpoints import Position, silver_position
-from jobs.lake.delta import append
+from jobs.lake.checkpoints import SILVER, Position, folder, last_commit, offset, position_of
+from jobs.lake.delta import append, ensure_table
 from jobs.lake.duck import lake_connection
 from jobs.lake.placement import PLACED_CTES, PLACES, bounds
 from jobs.lake.retired import last_batch, retired
 from jobs.lake.schema import arrow_schema
 
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+BRONZE = "bronze_messages"
 OUTCOMES = ("accepted", "duplicate", "quarantined", "suppressed")
 Hour = tuple[str, datetime]
 
@@ -46,43 +51,68 @@ from judged group by all order by source, received_hour
 """
 
 
+@dataclass(frozen=True)
+class Moment:
+    """One state of a running stream, of which all terms are counted: bronze as it is, and what silver had committed when
+    that was read. What comes after either is of the next moment."""
+
+    bronze: "DeltaTable"
+    bounds: dict[str, object]
+    position: Position | None
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Moment":
+        """Silver first: what it has read is then in this bronze."""
+        batch = last_commit(settings, SILVER)
+        read_to = offset(folder(settings, SILVER) / "offsets" / str(batch)) if batch >= 0 else None
+        position = position_of(read_to) if read_to else None
+        return cls(ensure_table(settings, BRONZE), bounds(settings) | {"committed": batch}, position)
+
+    def rows(self, settings: Settings, query: str, bound: dict[str, object]) -> list[dict[str, Any]]:
+        """The query's rows, over the places of messages and bronze as it is at this moment."""
+        with lake_connection(settings, PLACES) as connection:
+            connection.register(BRONZE, self.bronze.to_pyarrow_dataset())
+            found: list[dict[str, Any]] = connection.execute(query, bound).to_arrow_table().to_pylist()
+        return found
+
+
 def in_flight(settings: Settings) -> dict[str, int]:
     """Messages per source that bronze holds and the silver stream has not committed, read from its checkpoint."""
     found: Counter[str] = Counter()
-    for (source, _), count in in_flight_by_hour(settings).items():
+    for (source, _), count in _waiting(settings, Moment.of(settings)).items():
         found[source] += count
     return dict(found)
 
 
-def in_flight_by_hour(settings: Settings) -> dict[Hour, int]:
+def _waiting(settings: Settings, moment: Moment) -> dict[Hour, int]:
     """The same per source and hour of receipt."""
-    folder = lake_table("bronze_messages").path(settings)
-    position = silver_position(settings)
-    if position is None or position.is_snapshot:
-        return _unplaced(settings)
+    if moment.position is None or moment.position.is_snapshot:
+        return _unplaced(settings, moment)
+    path = lake_table(BRONZE).path(settings)
     waiting: Counter[Hour] = Counter()
-    for name in _unread(folder, position):
-        waiting += _count(pq.read_table(folder / name, columns=["source", "received_at"], partitioning=None))
+    for name in _unread(path, moment.position, moment.bronze.version()):
+        waiting += _count(pq.read_table(path / name, columns=["source", "received_at"], partitioning=None))
     return dict(waiting)
 
 
-def _unplaced(settings: Settings) -> dict[Hour, int]:
+def _unplaced(settings: Settings, moment: Moment) -> dict[Hour, int]:
     """While the stream goes through the table as it was at its start: what no committed batch has placed."""
     query = f"""
         with {PLACED_CTES}
         select source, date_trunc('hour', received_at) as hour, count(*) as waiting from bronze_messages
         where message_id not in (select message_id from counted) group by all
     """
-    connection = lake_connection(settings, ("bronze_messages", *PLACES))
-    rows = connection.execute(query, bounds(settings)).to_arrow_table().to_pylist()
+    rows = moment.rows(settings, query, moment.bounds)
     return {(row["source"], row["hour"]): row["waiting"] for row in rows}
 
 
-def _unread(folder: Path, position: Position) -> list[str]:
-    """The files of new data that the silver stream has not read, as their commits added them: what a compaction has put
-    elsewhere since is not new, and vacuum keeps what is not read."""
+def _unread(path: Path, position: Position, last: int) -> list[str]:
+    """The files of new data up to version `last` that the silver stream has not read, as their commits added them: what a
+    compaction has put elsewhere since is not new, and vacuum keeps what is not read."""
     found: list[str] = []
-    for commit in deltalog.commits(folder, position.version):
+    for commit in deltalog.commits(path, position.version):
+        if commit.version > last:
+            break
         # An offset names the version being read next; its index is the last file of it that has been read.
         found += commit.added[position.index + 1 if commit.version == position.version else 0 :]
     return found
@@ -98,22 +128,19 @@ def _count(rows: pa.Table) -> Counter[Hour]:
 def hourly_balance(settings: Settings, since: date = date.min) -> list[dict[str, Any]]:
     """One row per source and hour of receipt since a UTC day; every term counted from its own table."""
     while True:  # what is there and what is gone must be of one moment: again when retention came in between
-        before = last_batch(settings)
-        rows = _with_retired(_counted(settings, since), retired(settings, since))
+        before, moment = last_batch(settings), Moment.of(settings)
+        rows = _with_retired(_counted(settings, moment, since), retired(settings, since))
+        waiting = _waiting(settings, moment)
         if last_batch(settings) == before:
             break
-    waiting = in_flight_by_hour(settings)
     for row in rows:
         row["in_flight"] = waiting.get((row["source"], row["received_hour"]), 0)
         _judge(row)
     return rows
 
 
-def _counted(settings: Settings, since: date) -> list[dict[str, Any]]:
-    bound = bounds(settings) | {"since": since}
-    connection = lake_connection(settings, ("bronze_messages", *PLACES))
-    rows: list[dict[str, Any]] = connection.execute(BALANCE_SQL, bound).to_arrow_table().to_pylist()
-    return rows
+def _counted(settings: Settings, moment: Moment, since: date) -> list[dict[str, Any]]:
+    return moment.rows(settings, BALANCE_SQL, moment.bounds | {"since": since})
 
 
 def _with_retired(rows: list[dict[str, Any]], gone: list[dict[str, Any]]) -> list[dict[str, Any]]:

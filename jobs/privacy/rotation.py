@@ -83,6 +83,7 @@ def rotate_vault(context: Context) -> Rotated:
         new = waiting[0] if is_done else _prepared(context, registry, Purpose.VAULT, version + 1)
         registry.check(new, read_key(settings, new.key_name))
         values = 0 if is_done else _reencrypt(context, new)
+        _require_readable(settings)
         _step(settings)
         old = registry.rows[name_of(Purpose.VAULT, new.key_version - 1)]
         old, new = replace(old, state=State.RETIRED, retired_at=context.clock.now()), replace(new, state=State.ACTIVE)
@@ -90,6 +91,14 @@ def rotate_vault(context: Context) -> Rotated:
         _step(settings)
         remove_key(settings, old.key_name)  # a crash before this: the next start removes it
         return Rotated(old, new, values)
+
+
+def _require_readable(settings: Settings) -> None:
+    """Before the old key goes for good: every value opens with the new one. Raises what `vault.unseal` raises."""
+    with vault.open_vault(settings) as connection:
+        cipher = vault.cipher_of(settings, connection)
+        for row in connection.execute("select token, nonce, ciphertext from identifiers"):
+            vault.unseal(cipher, *row)
 
 
 def _step(settings: Settings) -> None:
@@ -142,6 +151,7 @@ def _reencrypt(context: Context, new: KeyRow) -> int:
         before = vault.cipher_of(context.settings, connection)
         rows = connection.execute("select token, nonce, ciphertext from identifiers").fetchall()
         audit(context, "keys:rotate", tokens=len(rows))
+        connection.execute("begin immediate")  # Python opens none for a pragma: the version would stand before the rows
         connection.execute(f"pragma user_version = {new.key_version:d}")
         after = vault.cipher_of(context.settings, connection)
         sealed = (vault.seal(after, row[0], vault.unseal(before, *row)) for row in rows)

@@ -2,8 +2,10 @@
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
-from jobs.ingest.stream.consents import to_consents
+from jobs.ingest.stream.consents import may_state, to_consents
+from jobs.ingest.stream.envelope import parse_time
 
 pytestmark = pytest.mark.spark
 SCHEMA = "name string, preferences map<string,string>, gpc boolean, key_kind string, identifier_type string"
@@ -27,3 +29,19 @@ def test_an_unsubscribe_denies_marketing_by_its_name(session: SparkSession, name
 
 def test_other_events_say_nothing_without_a_consent_object(session: SparkSession) -> None:
     assert stated(session, "Product Viewed", None) == set()
+
+
+def test_a_lone_unsubscribe_is_no_batch_without_consents(session: SparkSession) -> None:
+    """Tables that a batch has no row for are left out by a count; what counts must be what makes the rows."""
+    said = [("Unsubscribed", None, False), ("Product Viewed", None, False), (None, None, False), ("page", None, True)]
+    frame = session.createDataFrame(said, "name string, preferences map<string,string>, gpc boolean")
+    assert [row["says"] for row in frame.select(may_state().alias("says")).toArrow().to_pylist()] == [
+        True, False, False, True
+    ]  # fmt: skip
+
+
+def test_times_stay_within_the_years_that_every_engine_holds(session: SparkSession) -> None:
+    texts = ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-05:00"]
+    frame = session.createDataFrame([(text,) for text in texts], "said string")
+    found = frame.select(parse_time(F.col("said")).isNotNull().alias("kept")).toArrow().to_pylist()
+    assert [row["kept"] for row in found] == [True, False, True, False]

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import delivery
@@ -72,6 +72,8 @@ def test_every_message_ends_where_it_belongs(loaded: Context) -> None:
     reasons = {(r["source"], int(r["origin"].split(":")[2])): r["reason_details"] for r in quarantine}
     assert {k: sorted(v) for k, v in reasons.items()} == {k: sorted(v) for k, v in delivery.QUARANTINED.items()}
     assert all(r["payload"] is not None for r in quarantine)
+    # Retention goes by our receipt, whatever time of receipt an import claims.
+    assert {r["quarantined_date"] for r in quarantine} == {date(2018, 1, 2)}
     bronze = {r["message_id"]: r["origin"] for r in read(loaded.settings, "bronze_messages").to_pylist()}
     dropped = {
         (r["source"], int(bronze[r["message_id"]].split(":")[2])): r["outcome"]

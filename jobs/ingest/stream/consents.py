@@ -35,15 +35,20 @@ def is_suppressed() -> Column:
     return F.coalesce(F.exists(F.array(*denied), lambda is_denied: is_denied), F.lit(False))
 
 
+def may_state() -> Column:
+    """Whether a message can say anything of consent: by an object of categories, by its name alone, or by GPC."""
+    by_name = F.coalesce(F.col("name").isin(*DENYING_EVENTS), F.lit(False))
+    return F.col("preferences").isNotNull() | by_name | F.col("gpc")
+
+
 def to_consents(frame: DataFrame) -> DataFrame:
     """Rows with an identifier (suppressed ones too) → one row per identifier and purpose stated or taken back."""
     preferences = F.col("preferences")
     is_statement = F.col("name").isin(*STATEMENTS)
     denies = F.coalesce(F.exists(F.map_values(preferences), lambda value: ~_granted(value)), F.lit(False))
     is_denial = F.col("name").isin(*DENYING_EVENTS)
-    rows = frame.where(is_statement | denies | is_denial | F.col("gpc")).select(
-        "*", F.explode(_stated()).alias("stated")
-    )
+    rows = frame.where(may_state() & (is_statement | denies | is_denial | F.col("gpc")))
+    rows = rows.select("*", F.explode(_stated()).alias("stated"))
     rows = rows.withColumns({"purpose": F.col("stated.purpose"), "status": F.col("stated.status")})
     counts = (F.col("status") == "denied") | (is_statement & ~_is_overruled() & _may_grant())
     return rows.where(F.col("purpose").isNotNull() & counts)

@@ -29,6 +29,7 @@ RECEIPT = "receipt_id string, gpc boolean, key_kind string, user_agent string, b
 CONSENT = "categoryPreferences map<string,string>"
 WITH_TRAITS = ("identify", "group")
 TIMESTAMP = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$"
+TIME_RANGE = ("0001-01-01 00:00:00", "9999-12-31 23:59:59.999999")
 SUSPECT_AHEAD_SECONDS = 300
 SUSPECT_BEHIND_SECONDS = 90 * 86_400
 
@@ -39,8 +40,10 @@ def computed_once(frame: DataFrame, columns: dict[str, Column]) -> DataFrame:
 
 
 def parse_time(text: Column) -> Column:
-    """ISO 8601 with date and time → UTC timestamp, zone-less read as UTC; NULL for anything else (also bare years)."""
-    return F.when(text.rlike(TIMESTAMP), F.try_to_timestamp(text))
+    """ISO 8601 with date and time → UTC timestamp, zone-less read as UTC; NULL for anything else: bare years, and moments
+    that a zone moves out of the years 1 to 9999, which no other engine can hold."""
+    moment = F.when(text.rlike(TIMESTAMP), F.try_to_timestamp(text))
+    return F.when(moment.between(*[F.lit(edge).cast("timestamp") for edge in TIME_RANGE]), moment)
 
 
 def _is_blank(text: Column) -> Column:

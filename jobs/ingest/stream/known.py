@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from jobs.core.settings import Settings
 from jobs.ingest.stream import dedupe
+from jobs.ingest.stream.consents import may_state
 from jobs.ingest.stream.key_index import EPOCH, Days, Hashes, KeyIndex, repeated
 from jobs.ingest.stream.outputs import Judged
 from jobs.lake.delta import row_count
@@ -118,7 +119,7 @@ class KnownEvents:
             "day": F.coalesce(F.datediff("event_date", F.lit(EPOCH)), F.lit(0)),
             "valid": is_valid,
             "suppressed": is_valid & F.col("is_suppressed"),
-            "stating": is_valid & (F.col("preferences").isNotNull() | F.col("gpc")),
+            "stating": is_valid & may_state(),
             "named": is_valid & reduce(lambda a, b: a | b, [F.col(name).isNotNull() for name in VAULTED]),
         }
         table = staged.select(*[value.alias(name) for name, value in columns.items()]).toArrow()

@@ -11,7 +11,7 @@ from jobs.ingest.reasons import DropReason, Reason
 from jobs.ingest.stream import consents, dedupe, events, records
 
 EVENT_COLUMNS = (
-    "message_id", "source", "is_simulated", "origin", "receive_position", "received_at", "payload", "errors",
+    "message_id", "source", "is_simulated", "origin", "receive_position", "received_at", "landed_date", "payload", "errors",
     "contract_version", "event_id", "type", "name", "occurred_at", "effective_at", "is_time_suspect", "user_id",
     "anonymous_id", "loyalty_id", "email", "phone", "email_token", "phone_token", "consent", "context", "properties",
     "event_date", "preferences", "gpc", "key_kind", "flags", "body_hash", "is_suppressed", "also_vaulted",
@@ -42,10 +42,6 @@ class Judged:
     def accepted_records(self) -> list[DataFrame]:
         """Rows of silver_records."""
         return [rows.where((F.size("errors") == 0) & F.col("verdict").isNull()) for rows in _present(self.records)]
-
-    def accepted(self) -> list[DataFrame]:
-        """Both."""
-        return [*self.accepted_events(), *self.accepted_records()]
 
     def tables(self) -> dict[str, DataFrame]:
         """What each table gets, by its name; tables that cannot get anything are not named."""
@@ -83,7 +79,7 @@ class Judged:
         is_conflict = (F.size("errors") == 0) & (F.col("verdict") == dedupe.CONFLICT)
         frames = [rows.where(F.size("errors") > 0) for rows in _present(self.events, self.records)]
         frames += [rows.where(is_conflict).withColumn("errors", conflict) for rows in _present(self.events)]
-        return _with_reasons(_union(frames, "quarantine_messages", ("errors",)))
+        return _with_reasons(_union(frames, "quarantine_messages", ("errors", "landed_date")))
 
     def dropped(self) -> DataFrame:
         """Rows of ops_dropped_messages."""
@@ -128,7 +124,7 @@ def _with_reasons(rejected: DataFrame) -> DataFrame:
             "reason_codes": F.array_distinct(F.transform("errors", lambda error: F.split(error, ":")[0])),
             "reason_details": F.col("errors"),
             "replay_state": F.lit("pending"),
-            "quarantined_date": F.to_date("received_at"),
+            "quarantined_date": F.col("landed_date"),
         }
         | {name: F.lit(None) for name in ("replay_rule", "replayed_at", "discard_why", "discarded_at")}
     )

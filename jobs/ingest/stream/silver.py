@@ -143,10 +143,11 @@ class SilverBatch:
         shutil.rmtree(self.work, ignore_errors=True)
 
     def keep_identifiers(self, judged: Judged) -> None:
-        """Stores token → value of everything that silver is about to refer to by token; before silver, not after."""
+        """Stores token → value of everything that silver is about to refer to by token; before silver, not after. Suppressed
+        events are among it: what they say of consent is kept, and must survive a rotation of the key."""
         if not judged.has_contacts:
             return
-        pairs = [vaulted.pairs(frame) for frame in judged.accepted()]
+        pairs = [vaulted.pairs(frame) for frame in (*judged.unique_events(), *judged.accepted_records())]
         found = reduce(lambda a, b: a.union(b), pairs).distinct().toArrow().to_pydict()
         vault.store(self.settings, zip(found["token"], found["value"], strict=True))
 

@@ -133,7 +133,7 @@ def quick_connection(settings: Settings, names: tuple[str, ...] = tuple(TABLES))
 @pytest.fixture
 def context(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Context:
     # No stream has ever run here: nothing is in flight.
-    monkeypatch.setattr(balance, "in_flight_by_hour", lambda _: Counter())
+    monkeypatch.setattr(balance, "_waiting", lambda *_: Counter())
     for module in (balance, rows):
         monkeypatch.setattr(module, "lake_connection", quick_connection)
     return Context(settings, Clock(datetime(2018, 1, 2, tzinfo=UTC)), "test-run")

@@ -5,6 +5,7 @@ import hmac
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -198,6 +199,27 @@ def test_the_vault_is_encrypted_anew_and_its_old_key_is_gone(settings: Settings)
     assert vault.reveal(context_at(settings), [mine], purpose="test") == {mine: people[0].email}
     vault.store(settings, [("email_v1_x", "x@example.com")])
     assert vault.reveal(context_at(settings), ["email_v1_x"], purpose="test") == {"email_v1_x": "x@example.com"}
+
+
+def test_a_vault_half_encrypted_anew_is_the_old_vault(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = [Person(n) for n in range(5)]
+    start(settings, people)
+    mine = people[0].tokens(load_token_key(settings))["email"]
+    seal, sealed = vault.seal, []
+
+    def cut_off(*arguments: Any) -> Any:
+        sealed.append(arguments)
+        if len(sealed) == 3:
+            raise KeyboardInterrupt
+        return seal(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vault, "seal", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            rotate_vault(context_at(settings))
+    assert vault.reveal(context_at(settings), [mine], purpose="test") == {mine: people[0].email}
+    assert rotate_vault(context_at(settings)).values > 0
+    assert vault.reveal(context_at(settings), [mine], purpose="test") == {mine: people[0].email}
 
 
 def test_a_changed_foreign_weak_or_equal_key_is_refused(settings: Settings, tmp_path: Path) -> None:
