@@ -47,8 +47,14 @@ class Delivery:
                 "queue.buffering.max.kbytes": self._settings.collector_queue_bytes // 1024,
                 "queue.buffering.max.messages": 0,
                 "compression.type": "lz4",
+                "error_cb": self._failed,  # without one, the next look for reports raises a fatal error
             },
         )
+
+    def _failed(self, error: KafkaError) -> None:
+        """A fatal error comes by itself; the messages are reported as failed, and the next one gets a new producer."""
+        if error.fatal():
+            self.is_reachable = False
 
     def start(self) -> None:
         """Begins to collect reports."""
