@@ -2,8 +2,8 @@
 
 Bronze: a sealed file is loaded when bronze holds as many rows of each of its delivered files as it does; such files are
 removed, and the new checkpoint takes the others. Silver: the last batch of the old checkpoint is rolled back unless all its
-tables hold it (Delta's transactions say so); then every message is in one place or in none, and the new stream, which
-begins with the first row of bronze, passes over the placed ones.
+tables hold it (Delta's transactions say so) or bronze no longer has all of it; then every message is in one place or in
+none, and the new stream, which begins with the first row of bronze, passes over the placed ones.
 The old checkpoint is set aside, not deleted. A kill at any point leaves a state that the command can be repeated in.
 """
 
@@ -101,8 +101,9 @@ def _prove_silver(settings: Settings) -> Proof:
         ensure_table(settings, name)
     rolled_back = None
     for checkpoint, batch in _last_batches(settings).items():
-        if min(evidence.written(settings, SILVER, checkpoint).values()) < batch:
-            rolled_back = f"{checkpoint}:{batch}"
+        mark = f"{checkpoint}:{batch}"
+        if min(evidence.written(settings, SILVER, checkpoint).values()) < batch and _can_come_again(settings, mark):
+            rolled_back = mark
             for name in SILVER_TABLES:
                 _take_back(settings, name, rolled_back)
     query = """
@@ -115,6 +116,20 @@ def _prove_silver(settings: Settings) -> Proof:
     with lake_connection(settings, ("bronze_messages", *PLACES)) as connection:
         placed, received = connection.execute(query).fetchall()[0]
     return Proof("messages", placed, received - placed, rolled_back)
+
+
+def _can_come_again(settings: Settings, batch: str) -> bool:
+    """Whether bronze still holds every message of the batch. Retention takes days whose messages are all settled: a batch
+    that it has touched was whole, and nothing would bring it back."""
+    query = """
+        select count(*) from (
+            select message_id, ingest_batch from silver_events union all select message_id, ingest_batch from silver_records
+            union all select message_id, ingest_batch from ops_dropped_messages
+            union all select message_id, ingest_batch from quarantine_messages
+        ) where ingest_batch = $batch and message_id not in (select message_id from bronze_messages)
+    """
+    with lake_connection(settings, ("bronze_messages", *PLACES)) as connection:
+        return bool(connection.execute(query, {"batch": batch}).fetchall()[0][0] == 0)
 
 
 def _last_batches(settings: Settings) -> dict[str, int]:

@@ -140,6 +140,16 @@ def test_a_kill_in_the_middle_of_a_new_beginning(homes: Homes, place: Failpoint,
     assert lost_and_doubled(settings, LINES * 4) == (0, 0)
 
 
+def test_what_bronze_no_longer_has_is_never_taken_back(homes: Homes, tmp_path: Path) -> None:
+    """A table without rows of a batch has no commit of it: the batch looks half written, and may be months old."""
+    settings = copy_home(homes["killed"], tmp_path / "home")
+    before = row_count(settings, "silver_events")
+    DeltaTable(str(lake_table("bronze_messages").path(settings))).delete()
+    (settings.checkpoints / "silver" / "metadata").unlink()
+    assert new_checkpoint(context_of(settings), "silver").rolled_back is None
+    assert row_count(settings, "silver_events") == before > 0
+
+
 def test_a_new_checkpoint_that_is_lost_in_its_turn_is_no_free_start(homes: Homes, tmp_path: Path) -> None:
     settings = copy_home(homes["killed"], tmp_path / "home")
     (settings.checkpoints / "silver" / "metadata").unlink()
