@@ -18,7 +18,7 @@ from typing import IO
 import numpy as np
 import psutil
 from proctree import Usage
-from shop_events import SOURCE, lines
+from shop_events import SOURCE, messages
 
 from jobs.core.catalog import lake_table
 from jobs.core.clock import Clock
@@ -83,7 +83,7 @@ def _feed(
     """Sends batches at an even pace; what is late is sent at once, so that the rate holds."""
     usage, roots = Usage(), [psutil.Process(server.pid) for server in servers]
     total = int(rate * seconds)
-    source = (line for line in lines(total * 2, seed=seed) if line.endswith("}"))
+    source = messages(total, seed=seed)
     began = time.perf_counter()
     for number in range(total // BATCH):
         body = '{"batch":[' + ",".join(islice(source, BATCH)) + "]}"

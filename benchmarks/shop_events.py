@@ -8,6 +8,7 @@ import json
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 NOW = datetime(2018, 1, 2, tzinfo=UTC)
@@ -76,6 +77,12 @@ def lines(count: int, *, seed: int, start: int = 0, days: float = 10.0) -> Itera
         if len(recent) > 10_000:
             recent = recent[5_000:]
         yield line
+
+
+def messages(count: int, *, seed: int) -> Iterator[str]:
+    """The first `count` of the lines that a client's own JSON encoder could have written: for posting in batches."""
+    whole = (line for line in lines(2 * count, seed=seed) if line.endswith("}") and not line.endswith(FAULTS[1:]))
+    return islice(whole, count)
 
 
 def write_file(path: Path, count: int, *, seed: int, start: int = 0, days: float = 10.0) -> None:

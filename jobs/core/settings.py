@@ -63,6 +63,11 @@ class Settings(CollectorSettings, KafkaSettings, MaintenanceSettings, TransportS
     spark_driver_memory: str = Field(default="3g", pattern=r"^\d+[gm]$", description="Heap of the Spark driver")
     shuffle_partitions: int = Field(default=2, ge=1, description="Spark shuffle partitions; cores on one machine")
     spark_max_file_bytes: str = Field(default="256m", description="Most input bytes of one micro-batch")
+    small_batch_rows: int = Field(
+        default=50_000,
+        ge=0,
+        description="Micro-batches of silver of so many rows at most are written by delta-rs, not Spark",
+    )
     dedupe_index_keys: int = Field(
         default=20_000_000,
         ge=0,

@@ -33,6 +33,8 @@ def spark_options(settings: Settings) -> dict[str, str]:
         # Parsed JSON stays in structs, which these two would take apart into a hundred columns of every row.
         "spark.sql.optimizer.expression.nestedPruning.enabled": "false",
         "spark.sql.optimizer.nestedSchemaPruning.enabled": "false",
+        # A micro-batch needs about 170 compiled plans; with the default of 100 each batch would compile all of them again.
+        "spark.sql.codegen.cache.maxEntries": "2000",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.log.level": "ERROR",
         "spark.ui.enabled": "false",

@@ -16,7 +16,7 @@ from jobs.ingest.balance import compute_balance, in_flight
 from jobs.ingest.landing.seal import seal_new_files
 from jobs.ingest.stream import silver
 from jobs.ingest.stream.bronze import run_bronze
-from jobs.lake.delta import ensure_all, read
+from jobs.lake.delta import ensure_all, ensure_table, read
 from jobs.lake.duck import lake_connection
 from jobs.privacy import vault
 from jobs.privacy.keys import load_keys
@@ -180,3 +180,22 @@ def test_a_crash_between_two_tables_neither_loses_nor_doubles(
     assert all(r["is_balanced"] for r in compute_balance(context_of(settings)))
     pos = {r["source"]: r for r in compute_balance(context_of(settings))}["pos"]
     assert (pos["received"], pos["accepted"], pos["duplicate"]) == (10, 3, 2)
+
+
+def test_the_ways_for_big_batches_give_the_same_tables(
+    session: SparkSession, loaded: Context, tmp_path: Path, make_settings: Callable[..., Settings]
+) -> None:
+    settings = make_settings(tmp_path / "home", small_batch_rows=0, dedupe_index_keys=0)
+    shutil.copytree(loaded.settings.home / "keys", settings.home / "keys")
+    delivery.deliver(settings.landing)
+    ingest(session, context_of(settings))
+    assert contents(settings) == contents(loaded.settings)
+    engines = {
+        home: {str(commit.get("engineInfo", commit.get("clientVersion"))).split(".")[0] for commit in history}
+        for home, history in {
+            "big": ensure_table(settings, "silver_events").history(),
+            "small": ensure_table(loaded.settings, "silver_events").history(),
+        }.items()
+    }
+    assert any(name.startswith("Apache-Spark") for name in engines["big"])
+    assert not any(name.startswith("Apache-Spark") for name in engines["small"])

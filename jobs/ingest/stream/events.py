@@ -22,18 +22,21 @@ def judge_events(
     sources: dict[str, SourceContract],
     events: dict[str, EventContract],
     key: TokenKey,
+    *,
     bounds: Sequence[Bound] = (),
+    rules: validate.Rules | None = None,
 ) -> DataFrame:
     """Bronze rows of event sources → the same rows, parsed, judged, with tokens and the silver `properties` text.
 
     `sources` are those that the rows may come from, at least: fewer contracts make a shorter judgement.
+    `rules`: those of these sources, where the caller has kept them.
     """
     trusted = tuple(s.name for s in sources.values() if s.trust_received_at) or ("",)
     matter = validate.that_matter(sources, events)
     checked = bronze.withColumn("text_error", text_error(F.col("payload"), F.col("payload_error"), F.col("is_checked")))
     messages = with_message(checked, sources, key)
     parsed = envelope.with_envelope(messages, trusted, validate.property_names(matter))
-    judged = validate.with_errors(validate.with_contacts(parsed), sources, events)
+    judged = validate.with_errors(validate.with_contacts(parsed), rules or validate.rules_of(sources, events))
     user = F.col("m.userId")
     looks_like_email = user.contains("@")  # an e-mail used as account id is PII all the same
     named = judged.withColumns(

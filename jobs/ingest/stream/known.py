@@ -14,6 +14,7 @@ from jobs.core.settings import Settings
 from jobs.ingest.stream import dedupe
 from jobs.ingest.stream.consents import may_state
 from jobs.ingest.stream.key_index import EPOCH, Days, Hashes, KeyIndex, repeated
+from jobs.ingest.stream.local_verdicts import held_events, local_verdicts
 from jobs.ingest.stream.outputs import Judged
 from jobs.lake.delta import row_count
 from jobs.lake.frames import read_frame
@@ -39,6 +40,11 @@ class Census:
         """Rows without an error."""
         return len(self.hashes)
 
+    @property
+    def rows(self) -> int:
+        """All rows."""
+        return self.valid + self.invalid
+
 
 class KnownEvents:
     """Gives the rows of a batch their verdict; remembers the batch's keys once they are written."""
@@ -60,8 +66,8 @@ class KnownEvents:
             events = _with_payloads(events, batch, self.conflicts)
         found = None if staged_records is None else self.with_record_verdicts(staged_records)
         if found is not None:
-            return Judged(events, found)
-        return Judged(events, None, self._nothing_for(census), has_contacts=census.named > 0)
+            return Judged(events, found, census.rows + (staged_records.count() if staged_records is not None else 0))
+        return Judged(events, None, census.rows, self._nothing_for(census), has_contacts=census.named > 0)
 
     def _nothing_for(self, census: Census) -> frozenset[str]:
         """The tables that a batch of events alone has no row for: a commit less each."""
@@ -83,29 +89,28 @@ class KnownEvents:
             return nothing
         valid = staged.where(F.size("errors") == 0)
         index = self._opened()
-        held = read_frame(self.session, self.settings, "silver_events")
+        verdicts: DataFrame | None
         if index is None:
+            held = read_frame(self.session, self.settings, "silver_events")
             batch_days = [EPOCH + timedelta(days=int(day)) for day in np.unique(days)]
-            candidates, held = valid, held.where(dedupe.within_window(batch_days))
+            verdicts = self._keep(dedupe.verdicts(valid, held.where(dedupe.within_window(batch_days))))
+            told = verdicts.toArrow()
         else:
             found, held_days = index.find(np.unique(hashes))
             suspects = np.union1d(found, repeated(hashes))
             if not len(suspects):
                 return nothing
-            candidates = self._among(valid, suspects)
-            days_held = [dedupe.day_literal(day) for day in sorted(held_days)]
-            held = self._among(held.where(F.col("event_date").isin(days_held)), found)
-        verdicts = self._keep(dedupe.verdicts(candidates, held))
-        told = verdicts.select("message_id", "verdict").toArrow().to_pydict()
-        pairs = list(zip(told["message_id"], told["verdict"], strict=True))
-        self.conflicts = [message_id for message_id, verdict in pairs if verdict == dedupe.CONFLICT]
-        self.repeats = len(pairs) - len(self.conflicts)
-        return _joined(staged, verdicts)
+            candidates = self._among(valid, suspects).select(*dedupe.NARROW).toArrow()
+            told = local_verdicts(candidates, held_events(self.settings, held_days, candidates))
+            verdicts = self.session.createDataFrame(told) if len(told) else None
+        self.conflicts = told.filter(pc.field("verdict") == dedupe.CONFLICT).column("message_id").to_pylist()
+        self.repeats = len(told) - len(self.conflicts)
+        return nothing if verdicts is None else _joined(staged, verdicts)
 
     def with_record_verdicts(self, staged: DataFrame) -> DataFrame:
         """The same for record versions: a version is its content, so that a repeat can only be a duplicate. Records are
         few and their table is narrow; it is read."""
-        valid = staged.where(F.size("errors") == 0).withColumn("body_hash", F.lit(""))
+        valid = staged.where(F.size("errors") == 0).withColumns({"body_hash": F.lit(""), "is_suppressed": F.lit(False)})
         held = read_frame(self.session, self.settings, "silver_records").withColumns(
             {"event_id": F.col("record_id"), "body_hash": F.lit("")}
         )

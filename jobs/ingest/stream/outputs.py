@@ -23,11 +23,12 @@ NEWS_COLUMNS = ["event_id", "is_simulated", "effective_at", "received_at", "rece
 class Judged:
     """One batch: judged events and records with `verdict` (duplicate, conflict or NULL); errors decide first.
 
-    None stands for a kind that the batch has no row of; `empty` names tables that get no row.
+    None stands for a kind that the batch has no row of; `empty` names tables that get no row; `rows` counts all of them.
     """
 
     events: DataFrame | None
     records: DataFrame | None
+    rows: int
     empty: frozenset[str] = frozenset()
     has_contacts: bool = True
 

@@ -20,7 +20,7 @@ from jobs.core.catalog import lake_table
 from jobs.core.failpoints import Failpoint, Sabotage, fail_at, fail_when_files_appear, sabotaged
 from jobs.core.settings import Settings
 from jobs.ingest import outliers
-from jobs.ingest.stream import consents, events, records, vaulted
+from jobs.ingest.stream import consents, events, records, validate, vaulted
 from jobs.ingest.stream.known import KnownEvents
 from jobs.ingest.stream.outputs import EVENT_COLUMNS, Judged
 from jobs.ingest.stream.restart import not_yet_placed
@@ -48,6 +48,8 @@ class SilverBatch:
         self.work = settings.home / "spark" / "batch"
         self.known = KnownEvents(session, settings)
         self.threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="silver")
+        self.rules: dict[frozenset[str], validate.Rules] = {}
+        self.is_small = False
         self.late: dict[str, pa.Table] = {}
         self.late_id = ("", 0)
 
@@ -96,7 +98,10 @@ class SilverBatch:
 
     def _judged_events(self, rows: DataFrame, sources: dict[str, SourceContract]) -> DataFrame:
         bounds = outliers.read_bounds(self.settings, self.events.values())
-        judged = events.judge_events(rows, sources, self.events, self.key, bounds)
+        names = frozenset(sources)
+        if names not in self.rules:
+            self.rules[names] = validate.rules_of(sources, self.events)
+        judged = events.judge_events(rows, sources, self.events, self.key, bounds=bounds, rules=self.rules[names])
         judged = judged.withColumn("is_suppressed", consents.is_suppressed())
         return judged.select(*EVENT_COLUMNS, "endpoint", "receipt", "payload_error")
 
@@ -116,6 +121,7 @@ class SilverBatch:
         tables = {name: frame for name, frame in judged.tables().items() if name not in judged.empty}
         marked = {name: frame.withColumn("ingest_batch", F.lit(mark)) for name, frame in tables.items()}
         accepted, set_aside = ([name for name in names if name in marked] for names in (ACCEPTED, SET_ASIDE))
+        self.is_small = judged.rows <= self.settings.small_batch_rows
         list(self.threads.map(lambda name: self._append(marked[name], name, app_id, version), accepted))
         self.known.remember()
         fail_at(self.settings, Failpoint.AFTER_SILVER_BEFORE_QUARANTINE)
@@ -129,7 +135,8 @@ class SilverBatch:
         unguarded = sabotaged(self.settings, Sabotage.NO_VERSION_CHECK)
         if name == "silver_events":
             fail_when_files_appear(self.settings, lake_table(name).path(self.settings))
-        append_once(frame, self.settings, name, app_id=None if unguarded else app_id, version=version)
+        transaction = None if unguarded else f"{app_id}:{name}"
+        append_once(frame, self.settings, name, app_id=transaction, version=version, is_small=self.is_small)
 
     def write_late(self) -> None:
         """Only with the sabotage QUARANTINE_AFTER_COMMIT: what a batch held back until Spark had committed it."""

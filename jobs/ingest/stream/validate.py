@@ -7,6 +7,7 @@ joined to one text: good rows, nearly all of them, build no arrays.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -191,7 +192,7 @@ def _leaks(events: dict[str, EventContract]) -> list[Column]:
         "properties": F.when(~is_rebuilt, F.col("body")),
         "context": F.col("context"),
         "consent": F.col("c.consent"),
-        "anonymousId": F.col("m.anonymousId"),
+        "anonymousId": F.coalesce("m.anonymousId", F.when(F.col("type") == "alias", F.col("m.previousId"))),
         "loyaltyId": F.coalesce("m.loyaltyId", prop("loyalty_id")),
     }
     return [error(leaks_address(value), Reason.UNDECLARED_PII, place) for place, value in places.items()]
@@ -210,16 +211,35 @@ def with_contacts(frame: DataFrame) -> DataFrame:
     )
 
 
-def with_errors(frame: DataFrame, sources: dict[str, SourceContract], events: dict[str, EventContract]) -> DataFrame:
-    """Adds `errors` and `contract_version` to a frame of `with_contacts`."""
+@dataclass(frozen=True)
+class Rules:
+    """What sources and events ask of a message, as columns over a frame of `with_contacts`.
+
+    Building them takes longer than judging a small batch: whoever judges many batches keeps them, as long as its session.
+    """
+
+    is_known: Column
+    error_text: Column
+    contract_version: Column
+
+
+def rules_of(sources: dict[str, SourceContract], events: dict[str, EventContract]) -> Rules:
+    """The rules of messages from these sources."""
     versions = F.create_map(*[F.lit(part) for e in events.values() for part in (e.name, e.version)])
     matter = that_matter(sources, events)
-    marked = frame.withColumn("is_known", is_known(sources, events))
     unknown = error(F.col("type").isin(*KNOWN_TYPES) & ~F.col("is_known"), Reason.UNKNOWN_EVENT, "event")
     of_event = F.when(F.col("is_known"), F.nullif(joined(_property_errors(matter)), F.lit("")))
-    rules = joined([*_envelope_errors(), unknown, *_leaks(matter), of_event])
-    errors = F.when(F.col("text_error").isNotNull(), F.concat("text_error", F.lit(":payload"))).otherwise(rules)
-    judged = marked.withColumns(
-        {"error_text": errors, "contract_version": F.coalesce(versions[F.col("name")].cast("long"), F.lit(0))}
+    every = joined([*_envelope_errors(), unknown, *_leaks(matter), of_event])
+    return Rules(
+        is_known=is_known(sources, events),
+        error_text=F.when(F.col("text_error").isNotNull(), F.concat("text_error", F.lit(":payload"))).otherwise(every),
+        contract_version=F.coalesce(versions[F.col("name")].cast("long"), F.lit(0)),
+    )
+
+
+def with_errors(frame: DataFrame, rules: Rules) -> DataFrame:
+    """Adds `errors` and `contract_version` to a frame of `with_contacts`."""
+    judged = frame.withColumn("is_known", rules.is_known).withColumns(
+        {"error_text": rules.error_text, "contract_version": rules.contract_version}
     )
     return judged.withColumn("errors", as_array(F.col("error_text"))).drop("error_text")
