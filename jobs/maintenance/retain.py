@@ -26,21 +26,25 @@ from jobs.lake.duck import lake_connection
 from jobs.lake.placement import PLACED_CTES, PLACES, bounds
 from jobs.lake.retired import APP_ID, TABLE, last_batch
 from jobs.lake.schema import arrow_schema
+from jobs.maintenance.stream_needs import require_checkpoint
 
 BRONZE, QUARANTINE = "bronze_messages", "quarantine_messages"
 
-# One row per hour and outcome of the days in question; messages in no place or in two have no outcome.
+# One row per hour, way in and outcome of the days in question; messages in no place or in two have no outcome.
 TALLY_SQL = f"""
 with {PLACED_CTES},
 judged as (
     select r.message_id, r.source, r.landed_date, date_trunc('hour', r.received_at) as received_hour,
         r.file_name is not null as is_from_file,
+        case when starts_with(r.origin, 'kafka:') then split_part(r.origin, ':', 2) || ':' || split_part(r.origin, ':', 3)
+            else '' end as kafka_partition,
+        case when starts_with(r.origin, 'kafka:') then cast(split_part(r.origin, ':', 4) as bigint) end as kafka_offset,
         case when count(c.outcome) = 1 then any_value(c.outcome) end as outcome
     from due as r left join counted as c using (message_id) group by all
 )
-select j.source, j.landed_date, j.received_hour, j.is_from_file, j.outcome,
+select j.source, j.landed_date, j.received_hour, j.is_from_file, j.kafka_partition, j.outcome,
     case when j.outcome = 'quarantined' then array_to_string(list_sort(q.reason_codes), ',') else '' end as reasons,
-    count(*) as messages
+    max(j.kafka_offset) as last_offset, count(*) as messages
 from judged as j left join quarantine_messages as q using (message_id) group by all order by all
 """
 
@@ -65,9 +69,11 @@ def retire(context: Context, *, rehearsal: bool = False, gone: Container[Path] =
 
     `gone`: sealed files that a rehearsal takes for removed.
 
-    The caller holds the maintenance lock. Raises RetryableError when other writers always came first.
+    The caller holds the maintenance lock. Raises RetryableError when other writers always came first, StreamNeedsError
+    when the silver checkpoint is lost.
     """
     settings = context.settings
+    require_checkpoint(settings)
     if rehearsal:
         return _plan(context, DeltaTable(_path(settings, BRONZE)), gone)[0]
     for name in (BRONZE, QUARANTINE, TABLE):

@@ -12,6 +12,8 @@ from jobs.core.errors import C360Error
 from jobs.core.settings import Settings
 from jobs.lake import deltalog
 from jobs.lake.checkpoints import SILVER, Position, entries, folder, last_commit, offset, position_of
+from jobs.lake.delta import row_count
+from jobs.lake.placement import PLACES
 
 LOG_HOURS = 168
 
@@ -58,8 +60,19 @@ def _files_of(bronze: Path, version: int) -> set[str]:
     return {unquote(path) for path in actions.column("path").to_pylist()}
 
 
+def require_checkpoint(settings: Settings) -> None:
+    """Raises StreamNeedsError when silver was written and the checkpoint that wrote it is gone: which of its rows count
+    cannot be told then."""
+    is_there = (folder(settings, SILVER) / "metadata").exists()
+    if not is_there and any(row_count(settings, name) for name in PLACES):
+        raise StreamNeedsError("the silver checkpoint is lost; run `c360 ingest doctor` first")
+
+
 def log_may_go(settings: Settings, now: datetime) -> bool:
-    """Whether old commits of bronze may be cleaned away: what is cleaned is a week old, and the stream is past that."""
+    """Whether old commits of bronze may be cleaned away: what is cleaned is a week old, and the stream is past that.
+
+    `now` is the machine's: delta-rs cleans by its clock, and so are the files dated, whatever clock a run was given.
+    """
     at = position(settings)
     file = deltalog.commit_file(lake_table("bronze_messages").path(settings), at.version) if at else None
     if file is None or not file.exists():

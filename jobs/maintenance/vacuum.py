@@ -17,6 +17,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from jobs.core.catalog import lake_table
+from jobs.core.clock import Clock
 from jobs.core.failpoints import Failpoint, fail_at
 from jobs.core.settings import Settings
 from jobs.lake import deltalog
@@ -65,7 +66,7 @@ def vacuum(settings: Settings, name: str, now: datetime, *, rehearsal: bool = Fa
         for path in going:
             _remove(folder / path)
             fail_at(settings, Failpoint.DURING_VACUUM)
-        if name == READ_BY_SILVER and log_may_go(settings, now):
+        if name == READ_BY_SILVER and log_may_go(settings, Clock().now()):
             table.cleanup_metadata()
     return Vacuumed(name, len(going), size)
 

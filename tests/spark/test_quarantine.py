@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -109,10 +109,11 @@ class Homes:
         """As `stream_judge`, on the session of the lane; `quantity_max` is the mended contract."""
         batch = SilverBatch(self.session, settings, load_keys(settings)[0])
         if self.quantity_max is not None:
-            added = batch.events["Product Added"]
+            today = batch.contracts.today
+            added = today.events["Product Added"]
             field = added.properties["quantity"].model_copy(update={"max": self.quantity_max})
             mended = added.model_copy(update={"properties": added.properties | {"quantity": field}, "version": 2})
-            batch.events = batch.events | {"Product Added": mended}
+            batch.contracts.today = replace(today, events=today.events | {"Product Added": mended})
         yield StreamJudge(batch)
 
     def replay(self, rule: str | None = "mend") -> Replay:

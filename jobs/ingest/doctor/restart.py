@@ -8,7 +8,6 @@ The old checkpoint is set aside, not deleted. A kill at any point leaves a state
 """
 
 import json
-import os
 import uuid
 from collections import Counter
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 from jobs.core.context import Context
 from jobs.core.errors import PermanentError, UsageError
 from jobs.core.failpoints import Failpoint, fail_at
+from jobs.core.files import write_durably
 from jobs.core.settings import Settings
 from jobs.ingest.doctor import evidence
 from jobs.ingest.doctor.examine import examine
@@ -133,13 +133,16 @@ def _can_come_again(settings: Settings, batch: str) -> bool:
 
 
 def _last_batches(settings: Settings) -> dict[str, int]:
-    """Checkpoint → the highest batch of it that any table holds rows of."""
+    """The checkpoint that is lost → the highest batch of it that any table holds rows of. Where a stream has begun anew
+    before, it is the one that it began with then; those before it were proven at that time."""
+    file = restart_file(settings)
+    lost = json.loads(file.read_text(encoding="utf-8"))["checkpoint"] if file.exists() else None
     found: dict[str, int] = {}
     for name in SILVER_TABLES:
         for batch in ensure_table(settings, name).to_pyarrow_dataset().to_batches(columns=["ingest_batch"]):
             for mark in batch.column("ingest_batch").drop_null().unique().to_pylist():
                 checkpoint, number, *_ = str(mark).split(":")
-                if checkpoint != "replay":
+                if checkpoint != "replay" and lost in {None, checkpoint}:
                     found[checkpoint] = max(int(number), found.get(checkpoint, -1))
     return found
 
@@ -156,7 +159,7 @@ def _set_aside(settings: Settings, stream: str) -> None:
 
 
 def _write_restart(settings: Settings, restart: Restart) -> None:
-    _write(
+    write_durably(
         restart_file(settings), json.dumps({"checkpoint": restart.checkpoint, "until_version": restart.until_version})
     )
 
@@ -165,12 +168,5 @@ def _begin(settings: Settings, stream: str, checkpoint: str) -> None:
     """The new checkpoint with an id of ours: from now on it is known whose start this is."""
     partial = settings.checkpoints / f".new-{stream}"
     partial.mkdir(parents=True, exist_ok=True)
-    _write(partial / "metadata", json.dumps({"id": checkpoint}, separators=(",", ":")))
+    write_durably(partial / "metadata", json.dumps({"id": checkpoint}, separators=(",", ":")))
     partial.rename(folder(settings, stream))
-
-
-def _write(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())

@@ -13,6 +13,7 @@ from jobs.core.catalog import lake_table
 from jobs.core.settings import Settings
 from jobs.ingest.kafka.ledger import KnownTopic
 from jobs.lake.duck import lake_connection
+from jobs.lake.retired import retired
 
 FOLDER = "bronze_kafka"
 
@@ -30,17 +31,28 @@ def stretch_of(settings: Settings, life: KnownTopic, accepted: int) -> Path:
 def read_offsets(settings: Settings, life: KnownTopic, accepted: int) -> dict[int, int]:
     """Partition → the offset behind the last one in bronze; where nothing is in yet, the offset that we began at.
 
-    Where the stretch has no checkpoint (it is new, or was lost) bronze itself is asked: nothing is ever loaded twice.
+    Where the stretch has no checkpoint (it is new, or was lost) bronze itself is asked, and what
+    retention has noted of it: nothing is ever loaded twice.
     """
     found = dict(life.first)
     folder = folder_of(settings, life)
     bronze = DeltaTable(str(lake_table("bronze_messages").path(settings)))
     ends = [_landed(stretch, life.topic, bronze) for stretch in (folder.iterdir() if folder.exists() else ())]
     if not stretch_of(settings, life, accepted).exists():
-        ends.append(_in_bronze(settings, life))
+        ends += [_in_bronze(settings, life), _retired(settings, life)]
     for end in ends:
         for partition, offset in end.items():
             found[partition] = max(found.get(partition, 0), offset)
+    return found
+
+
+def _retired(settings: Settings, life: KnownTopic) -> dict[int, int]:
+    """The same of what retention has taken out of bronze."""
+    found: dict[int, int] = {}
+    for row in retired(settings):
+        label, _, partition = str(row["kafka_partition"] or "").rpartition(":")
+        if label == life.label:
+            found[int(partition)] = max(found.get(int(partition), 0), int(row["last_offset"]) + 1)
     return found
 
 

@@ -7,6 +7,7 @@ after a crash writes only what is missing.
 import logging
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import reduce
 
 import pyarrow as pa
@@ -14,13 +15,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
-from expectations import contracts
-from expectations.contracts import SourceContract
 from jobs.core.catalog import lake_table
 from jobs.core.failpoints import Failpoint, Sabotage, fail_at, fail_when_files_appear, sabotaged
 from jobs.core.settings import Settings
 from jobs.ingest import outliers
 from jobs.ingest.stream import consents, events, records, validate, vaulted
+from jobs.ingest.stream.in_force import ContractHistory, InForce, last_begun
 from jobs.ingest.stream.known import KnownEvents
 from jobs.ingest.stream.outputs import EVENT_COLUMNS, Judged
 from jobs.ingest.stream.restart import not_yet_placed
@@ -43,12 +43,12 @@ class SilverBatch:
         self.session = session
         self.settings = settings
         self.key = key
-        self.sources = contracts.sources()
-        self.events = contracts.events()
+        self.contracts = ContractHistory(settings)
+        self.begun = last_begun(settings)
         self.work = settings.home / "spark" / "batch"
         self.known = KnownEvents(session, settings)
         self.threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="silver")
-        self.rules: dict[frozenset[str], validate.Rules] = {}
+        self.rules: dict[tuple[int, frozenset[str]], validate.Rules] = {}
         self.is_small = False
         self.late: dict[str, pa.Table] = {}
         self.late_id = ("", 0)
@@ -62,29 +62,31 @@ class SilverBatch:
         checkpoint = checkpoint_id(self.settings)
         log.info("silver batch %d: judging", batch_id)
         try:
-            judged = self.judge(not_yet_placed(self.session, self.settings, batch, checkpoint))
+            rules = self.contracts.of_batch(checkpoint, batch_id, is_begun=batch_id <= self.begun)
+            judged = self.judge(not_yet_placed(self.session, self.settings, batch, checkpoint), rules)
             self.write(judged, app_id=f"{QUERY}:{checkpoint}", version=batch_id, mark=f"{checkpoint}:{batch_id}")
         finally:
             self.forget()
         fail_at(self.settings, Failpoint.AFTER_QUARANTINE_BEFORE_SPARK_COMMIT)
         log.info("silver batch %d: written", batch_id)
 
-    def judge(self, batch: DataFrame) -> Judged:
+    def judge(self, batch: DataFrame, rules: InForce | None = None) -> Judged:
         """Bronze-shaped rows → the same rows judged, through files that are gone when the batch ends.
 
         Only the contracts of the sources in the batch take part: most batches hold few sources, and a short judgement is
-        planned, compiled and run faster.
+        planned, compiled and run faster. `rules`: the contracts in force; without, those of today.
         """
+        rules = rules or self.contracts.today
         shutil.rmtree(self.work, ignore_errors=True)  # what a killed batch left behind
         present = self._present(batch)
-        records_of = [s for name, s in self.sources.items() if name in present and s.kind == "records"]
-        events_of = {name: s for name, s in self.sources.items() if name in present and s.kind == "events"}
+        records_of = [s for name, s in rules.sources.items() if name in present and s.kind == "records"]
+        sources = {name: s for name, s in rules.sources.items() if name in present and s.kind == "events"}
         is_record = F.col("source").isin(*[s.name for s in records_of]) if records_of else F.lit(False)
         if all(present.values()):
             batch = batch.withColumn("is_checked", F.lit(True))  # the stream's own look at the text is left out
         stages: dict[str, DataFrame] = {}
         if len(present) > len(records_of):
-            stages["events"] = self._judged_events(batch.where(~is_record), events_of)
+            stages["events"] = self._judged_events(batch.where(~is_record), replace(rules, sources=sources))
         if records_of:
             stages["records"] = records.judge_records(batch.where(is_record), records_of, self.key)
         staged = dict(self.threads.map(lambda name: (name, self._staged(stages[name], name)), stages))
@@ -96,12 +98,14 @@ class SilverBatch:
         found = batch.groupBy("source").agg(checked).toArrow().to_pydict()
         return dict(zip(found["source"], found["checked"], strict=True))
 
-    def _judged_events(self, rows: DataFrame, sources: dict[str, SourceContract]) -> DataFrame:
-        bounds = outliers.read_bounds(self.settings, self.events.values())
-        names = frozenset(sources)
-        if names not in self.rules:
-            self.rules[names] = validate.rules_of(sources, self.events)
-        judged = events.judge_events(rows, sources, self.events, self.key, bounds=bounds, rules=self.rules[names])
+    def _judged_events(self, rows: DataFrame, present: InForce) -> DataFrame:
+        bounds = outliers.read_bounds(self.settings, present.events.values())
+        kept = (present.since, frozenset(present.sources))
+        if kept not in self.rules:
+            self.rules[kept] = validate.rules_of(present.sources, present.events)
+        judged = events.judge_events(
+            rows, present.sources, present.events, self.key, bounds=bounds, rules=self.rules[kept]
+        )
         judged = judged.withColumn("is_suppressed", consents.is_suppressed())
         return judged.select(*EVENT_COLUMNS, "endpoint", "receipt", "payload_error")
 

@@ -16,12 +16,13 @@ from jobs.core.catalog import lake_table
 from jobs.core.errors import PermanentError, UsageError
 from jobs.core.failpoints import Failpoint
 from jobs.core.settings import Settings, bin_path
+from jobs.ingest.doctor import restart
 from jobs.ingest.doctor.examine import examine, examine_all
 from jobs.ingest.doctor.findings import Kind
 from jobs.ingest.doctor.guard import repair, require_ready
 from jobs.ingest.doctor.restart import new_checkpoint
 from jobs.ingest.run import run_ingest
-from jobs.lake.checkpoints import STREAMS, silver_position
+from jobs.lake.checkpoints import STREAMS, checkpoint_id, silver_position
 from jobs.lake.delta import append, row_count
 from jobs.lake.deltalog import commit_file
 
@@ -158,6 +159,7 @@ def test_a_new_checkpoint_that_is_lost_in_its_turn_is_no_free_start(homes: Homes
     for path in (settings.checkpoints / "silver" / "offsets").iterdir():
         path.unlink()
     assert [f.kind for f in examine(settings, "silver")] == [Kind.LOST]
+    assert set(restart._last_batches(settings)) == {checkpoint_id(settings)}  # those before were proven in their time
     mend(settings)
     Restarted(settings).run()
     assert lost_and_doubled(settings, LINES * 4) == (0, 0)

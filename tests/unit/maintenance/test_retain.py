@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from checkpointkit import TODAY, Streams, context_of, days_back
+from checkpointkit import TODAY, Streams, bronze_row, context_of, days_back, placed, table_of
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError
 
@@ -14,12 +14,15 @@ from jobs.core.catalog import lake_table
 from jobs.core.failpoints import Failpoint
 from jobs.core.settings import Settings, bin_path
 from jobs.ingest.balance import by_source, hourly_balance
+from jobs.ingest.kafka.checkpoint import read_offsets
+from jobs.ingest.kafka.ledger import KnownTopic
 from jobs.ingest.landing.manifest import signature
 from jobs.lake.delta import append, read, row_count
 from jobs.lake.retired import last_batch, retired_count
 from jobs.maintenance import retain
 from jobs.maintenance.payloads import remove_payload_files
 from jobs.maintenance.runner import run_retain
+from jobs.maintenance.stream_needs import StreamNeedsError
 
 OUTCOMES = ("received", "accepted", "duplicate", "quarantined", "suppressed", "in_flight")
 OLD, EDGE = days_back(40), days_back(30)
@@ -197,3 +200,26 @@ def test_no_statistics_of_payloads_come_into_the_log(streams: Streams) -> None:
     compacted = [add for add in adds if add and not add["dataChange"]]
     assert len(compacted) == 1
     assert "example.com" not in compacted[0]["stats"]
+
+
+def test_how_far_kafka_had_come_outlives_its_rows(streams: Streams) -> None:
+    settings = streams.settings
+    streams.load(TODAY)
+    for line, (partition, offset) in enumerate([(0, 40), (0, 41), (1, 7)], start=1):
+        row = bronze_row(7, line, OLD) | {"origin": f"kafka:shop.events:{partition}:{offset}", "file_name": None}
+        append(settings, "bronze_messages", table_of("bronze_messages", [row]))
+        name, kept = placed(row, "accepted", "another:0")
+        append(settings, name, table_of(name, [kept]))
+    do(settings)
+    assert days_of(settings, "bronze_messages", "landed_date") == {TODAY}
+    assert read_offsets(settings, KnownTopic("shop.events", "id", 1, 1, 0, {0: 3}), 0) == {0: 42, 1: 8}
+    assert read_offsets(settings, KnownTopic("shop", "id", 2, 1, 0, {0: 3}), 0) == {0: 3}
+    assert totals(settings) == [7, 4, 1, 1, 1, 0]
+
+
+def test_nothing_goes_while_the_silver_checkpoint_is_lost(streams: Streams) -> None:
+    streams.load(OLD)
+    (streams.settings.checkpoints / "silver" / "metadata").unlink()
+    with pytest.raises(StreamNeedsError, match="the silver checkpoint is lost"):
+        do(streams.settings)
+    assert row_count(streams.settings, "bronze_messages") == 4
