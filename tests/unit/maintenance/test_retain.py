@@ -214,7 +214,7 @@ def test_how_far_kafka_had_come_outlives_its_rows(streams: Streams) -> None:
     assert days_of(settings, "bronze_messages", "landed_date") == {TODAY}
     assert read_offsets(settings, KnownTopic("shop.events", "id", 1, 1, 0, {0: 3}), 0) == {0: 42, 1: 8}
     assert read_offsets(settings, KnownTopic("shop", "id", 2, 1, 0, {0: 3}), 0) == {0: 3}
-    assert totals(settings) == [7, 4, 1, 1, 1, 0]
+    assert retired_count(settings, from_files=False) == 3
 
 
 def test_nothing_goes_while_the_silver_checkpoint_is_lost(streams: Streams) -> None:
