@@ -152,18 +152,20 @@ from judged
 
 
 VERDICT_SQL = """
-with ranked as (
-    select *, row_number() over same as place, first(body_hash) over same as first_hash from judged where errors = ''
-    window same as (partition by source, event_id order by receive_position)
+with ranked as (select * from judged where errors = ''),
+kept as (
+    select source, event_id, min(receive_position) as first_position, arg_min(body_hash, receive_position) as first_hash
+    from ranked where not is_suppressed group by all
 ),
 held as (
     select source, event_id, min(body_hash) as held_hash from silver
     where event_date between (select min(event_date) - 30 from ranked) and (select max(event_date) + 30 from ranked)
         and (source, event_id) in (select (source, event_id) from ranked) group by all
 )
-select j.* , case when r.place is null or (r.place = 1 and h.held_hash is null) then null
-    when coalesce(h.held_hash, r.first_hash) = j.body_hash then 'duplicate' else 'conflict' end as verdict
-from judged as j left join ranked as r using (message_id) left join held as h on h.source = j.source and h.event_id = j.event_id
+select j.* , case when j.errors <> '' or (h.held_hash is null and j.receive_position <= coalesce(k.first_position, 2^62)) then null
+    when coalesce(h.held_hash, k.first_hash) = j.body_hash then 'duplicate' else 'conflict' end as verdict
+from judged as j left join held as h on h.source = j.source and h.event_id = j.event_id
+    left join kept as k on k.source = j.source and k.event_id = j.event_id
 """
 FIRST = "errors = '' and verdict is null"
 IDENTIFIERS_SQL = f"""

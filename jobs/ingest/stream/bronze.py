@@ -1,7 +1,7 @@
 """First stream: sealed landing files → bronze_messages, exactly once. The text is not interpreted.
 
-A micro-batch is one append under the transaction (checkpoint, batch). That is how Delta's own sink does it, which Kafka's
-streams use; the files' stream writes by `append_once`, which does the same faster where the batch is small.
+A micro-batch is one append under the transaction (checkpoint, batch), as Delta's own sink makes it. The files' stream, run
+without end, has small batches, and writes them by `append_once`, which makes the same transaction faster.
 """
 
 from pathlib import Path
@@ -48,17 +48,17 @@ def start_bronze(session: SparkSession, settings: Settings, *, every: str | None
         .option("maxFilesPerTrigger", "40")
         .parquet(str(sealed_folder(settings)))
     )
-    checkpoint = settings.checkpoints / QUERY
+    rows, checkpoint = to_bronze(stream), settings.checkpoints / QUERY
+    if every is None:
+        return write_bronze(rows, settings, QUERY, checkpoint)
 
     def write(batch: DataFrame, batch_id: int) -> None:
         is_small = batch.count() <= settings.small_batch_rows
         app_id = checkpoint_id(settings, QUERY)
         append_once(batch, settings, "bronze_messages", app_id=app_id, version=batch_id, is_small=is_small)
 
-    writer = (
-        to_bronze(stream).writeStream.queryName(QUERY).foreachBatch(write).option("checkpointLocation", str(checkpoint))
-    )
-    return (writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)).start()
+    writer = rows.writeStream.queryName(QUERY).foreachBatch(write).option("checkpointLocation", str(checkpoint))
+    return writer.trigger(processingTime=every).start()
 
 
 def write_bronze(
