@@ -162,7 +162,8 @@ held as (
     where event_date between (select min(event_date) - 30 from ranked) and (select max(event_date) + 30 from ranked)
         and (source, event_id) in (select (source, event_id) from ranked) group by all
 )
-select j.* , case when j.errors <> '' or (h.held_hash is null and j.receive_position <= coalesce(k.first_position, 2^62)) then null
+select j.* , case
+    when j.errors <> '' or (h.held_hash is null and j.receive_position <= coalesce(k.first_position, 2^62)) then null
     when coalesce(h.held_hash, k.first_hash) = j.body_hash then 'duplicate' else 'conflict' end as verdict
 from judged as j left join held as h on h.source = j.source and h.event_id = j.event_id
     left join kept as k on k.source = j.source and k.event_id = j.event_id

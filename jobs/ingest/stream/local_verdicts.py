@@ -42,4 +42,6 @@ def held_events(settings: Settings, days: Iterable[date], candidates: pa.Table) 
     is_meant = pc.field("event_date").isin(sorted(days)) & pc.field("event_id").isin(
         candidates.column("event_id").unique()
     )
-    return ensure_table(settings, "silver_events").to_pyarrow_dataset().to_table(columns=HELD, filter=is_meant)
+    silver = ensure_table(settings, "silver_events").to_pyarrow_dataset()
+    # Few files at a time: with Arrow's own readahead memory grows with the table.
+    return silver.to_table(columns=HELD, filter=is_meant, fragment_readahead=1, batch_readahead=4)
