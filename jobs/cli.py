@@ -66,9 +66,9 @@ class AreaGroup(click.Group):
         if cmd_name not in AREAS:
             return None
         module, _, attribute = AREAS[cmd_name][0].partition(":")
-        command = getattr(importlib.import_module(module), attribute)
+        command: click.Command = getattr(importlib.import_module(module), attribute)
         command.short_help = command.short_help or AREAS[cmd_name][1]
-        return command  # type: ignore[no-any-return]
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Lists areas from the table above, without importing them."""

@@ -136,8 +136,8 @@ def draft_events(name: str, file: str, sample: Sample, only: str | None, known: 
         draft.unsure.append(
             f"{sample.rows - len(sample.messages)} lines are no Segment messages; they would be quarantined"
         )
-    head = {"name": name, "kind": "events", "format": "ndjson"} | sample.dialect
-    head |= {"version": 1, "description": _description(name), "events": names}  # type: ignore[dict-item]
+    head: dict[str, object] = {"name": name, "kind": "events", "format": "ndjson", **sample.dialect}
+    head |= {"version": 1, "description": _description(name), "events": names}
     lines = [HEADER.format(rows=sample.rows, file=file), *_yaml(head)]
     draft.files = {Path("sources") / f"{name}.yml": _checked(SourceContract, lines)} | draft.files
     draft.summary = f"messages of {len(names)} events, {len(draft.files) - 1} of them new"

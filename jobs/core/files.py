@@ -1,20 +1,27 @@
-"""Small files that a crash must find whole, old or new."""
+"""What it takes that a file outlives a loss of power: its bytes forced to the disk, its name too, and never half of it."""
 
 import os
 from pathlib import Path
 
 
-def write_durably(path: Path, text: str) -> None:
-    """Replaces the file's content in one step; when it returns, the new content survives a loss of power."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Returns when the file's bytes, or the folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_durably(path: Path, content: bytes | str) -> None:
+    """Makes or replaces a file in a folder that exists: a reader, and a start after a crash, sees all of the new content or
+    all of the old. Only its owner may read it. Two writers at once are the caller's to prevent."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    sync(path.parent)

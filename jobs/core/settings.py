@@ -66,7 +66,7 @@ class Settings(CollectorSettings, KafkaSettings, MaintenanceSettings, TransportS
     small_batch_rows: int = Field(
         default=50_000,
         ge=0,
-        description="Micro-batches of silver of so many rows at most are written by delta-rs, not Spark",
+        description="Micro-batches of so many rows at most go through memory and are written by delta-rs, not Spark",
     )
     dedupe_index_keys: int = Field(
         default=20_000_000,

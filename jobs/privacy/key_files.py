@@ -8,6 +8,7 @@ import secrets
 from pathlib import Path
 
 from jobs.core.errors import PermanentError
+from jobs.core.files import sync
 from jobs.core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def create_key(settings: Settings, name: str, secret: bytes | None = None) -> Pa
         log.info("%s was made by another process", path)
     finally:
         partial.unlink()
-    _sync(path.parent)
+    sync(path.parent)
     log.info("new key written to %s", path)
     return path
 
@@ -71,17 +72,9 @@ def remove_key(settings: Settings, name: str) -> None:
     """Removes the file for good; harmless when it is gone."""
     path = key_path(settings, name)
     path.unlink(missing_ok=True)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def fingerprint_of(secret: bytes) -> str:
     """What the lake may know of a key: equal keys have equal ones, and no key can be had from it."""
     return hmac.new(secret, b"c360 key fingerprint", hashlib.sha256).hexdigest()[:32]
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,7 +1,6 @@
 """Publishes the private build: checked, written down, and swapped onto the fixed path in one step."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import duckdb
 
 from expectations import contracts
 from jobs.core.errors import GateError, PermanentError
+from jobs.core.files import sync
 from jobs.core.hashing import hash_file
 from jobs.core.settings import Settings
 from jobs.lake import delta, duck
@@ -47,7 +47,7 @@ def publish(settings: Settings) -> Sidecar:
             connection.close()
         require_gate(settings, found)
         sidecar = _describe(file, found)
-        _sync(file)
+        sync(file)
         settings.warehouse_file.with_name(settings.warehouse_file.name + ".wal").unlink(missing_ok=True)
         file.replace(settings.warehouse_file)
         _write_sidecar(settings, sidecar)
@@ -123,15 +123,6 @@ def _write_sidecar(settings: Settings, sidecar: Sidecar) -> None:
     target = sidecar_file(settings)
     draft = target.with_name(target.name + ".tmp")
     draft.write_text(json.dumps(asdict(sidecar), indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    _sync(draft)
+    sync(draft)
     draft.replace(target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    """Waits until the file or folder is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(target.parent)

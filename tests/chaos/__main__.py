@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -72,9 +73,9 @@ def _teller(begun: float) -> Say:
     return lambda text: click.echo(f"[{time.monotonic() - begun:5.0f} s] {text}")
 
 
-def _drill(act: object, say: Say) -> list[str]:
+def _drill(act: Callable[[], Report], say: Say) -> list[str]:
     reports: list[Report] = []
-    red = _guarded(lambda: reports.append(act()) or [])  # type: ignore[operator,func-returns-value]
+    red = _guarded(lambda: _kept(act(), reports))
     for report in reports:
         for name, value in report.figures.items():
             say(f"  {name}: {value}")
@@ -87,9 +88,14 @@ def _drill(act: object, say: Say) -> list[str]:
     return red
 
 
-def _guarded(act: object) -> list[str]:
+def _kept(report: Report, reports: list[Report]) -> list[str]:
+    reports.append(report)
+    return []
+
+
+def _guarded(act: Callable[[], list[str]]) -> list[str]:
     try:
-        return act()  # type: ignore[operator,no-any-return]
+        return act()
     except (DrillError, SenderError) as error:
         return [str(error)]
 

@@ -22,7 +22,7 @@ from jobs.core.settings import Settings, bin_path
 from jobs.ingest.collector.app import make_app
 from jobs.ingest.collector.keys import KeyKind, create_key
 from jobs.ingest.collector.server import Server, _config, bind
-from jobs.ingest.collector.sink import LandingSink
+from jobs.ingest.collector.sink import LandingSink, Sink
 from jobs.ingest.landing.log import Received, Torn, decode, log_folder
 
 SOURCE = "sim_web"
@@ -144,10 +144,10 @@ def hear(connection: socket.socket, *, must_end: bool = False) -> bytes:
 class Door(Speaker):
     """A collector in a thread of this process."""
 
-    context: Context = None  # type: ignore[assignment]
-    server: Server = None  # type: ignore[assignment]
-    sink: LandingSink = None  # type: ignore[assignment]
-    _thread: threading.Thread = field(default=None, repr=False)  # type: ignore[assignment]
+    context: Context = field(init=False)
+    server: Server = field(init=False)
+    sink: Sink = field(init=False)
+    _thread: threading.Thread = field(init=False, repr=False)
 
     def __init__(self, context: Context, *, disk: Any = None) -> None:
         super().__init__(context.settings)
@@ -179,7 +179,7 @@ class Door(Speaker):
 class Process(Speaker):
     """`c360 collector serve` in a process of its own."""
 
-    process: subprocess.Popen[str] = None  # type: ignore[assignment]
+    process: subprocess.Popen[str] = field(init=False)
 
     def kill(self) -> None:
         """As a power cut, except that the page cache stays."""

@@ -82,7 +82,7 @@ def test_refused_input_succeeds_with_a_warning(stub: Stub, capsys: pytest.Captur
 def test_metacharacters_stay_literal_and_templates_render_once(stub: Stub, tmp_path: Path) -> None:
     evil = f"{{{{ 6*7 }}}}; $(touch {tmp_path}/ran) `id` | > * \\ 'x' \"y\" é\n&"
     task = command("sync", "{{ params.text }}", "{{ '--force' if params.force else '' }}")
-    task.render_template_fields({"params": {"text": evil, "force": False}})  # type: ignore[arg-type]
+    task.render_template_fields({"params": {"text": evil, "force": False}})
     run(task)
     assert stub.calls[0]["arguments"] == ["sync", evil]
     assert not (tmp_path / "ran").exists()
@@ -90,7 +90,7 @@ def test_metacharacters_stay_literal_and_templates_render_once(stub: Stub, tmp_p
 
 def test_a_flag_can_be_switched_by_a_parameter(stub: Stub) -> None:
     task = command("models", "train", "{{ '--force' if params.force else '' }}")
-    task.render_template_fields({"params": {"force": True}})  # type: ignore[arg-type]
+    task.render_template_fields({"params": {"force": True}})
     run(task)
     assert stub.commands == ["models train --force"]
 

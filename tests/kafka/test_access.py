@@ -49,7 +49,7 @@ def test_a_user_with_a_password_reads_and_writes(broker: Broker, session: object
     settings = with_user(broker, tmp_path / "home", "reader", topic)
     broker.send(topic, pages(0, 3))
     assert delivered(settings, topic) == [None]
-    assert Reader(session, settings).bronze() == 4  # type: ignore[arg-type]
+    assert Reader(session, settings).bronze() == 4
     for path in settings.checkpoints.rglob("*"):
         assert path.is_dir() or PASSWORD.encode() not in path.read_bytes()
 

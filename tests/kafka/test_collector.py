@@ -116,9 +116,9 @@ def test_a_topic_too_small_for_what_the_door_takes_is_refused(broker: Broker, tm
     topic = broker.topic()
     home = make_settings(tmp_path / "home", kafka_bootstrap_servers=broker.servers, kafka_collector_topic=topic)
     with pytest.raises(UsageError, match=r"takes 1048588 bytes .* max.message.bytes"):
-        KafkaSink(Reader(None, home).context)  # type: ignore[arg-type]
+        KafkaSink(Reader(None, home).context)
     with pytest.raises(UsageError, match="C360_KAFKA_COLLECTOR_TOPIC"):
-        make_sink(Reader(None, make_settings(tmp_path / "none", collector_sink="kafka")).context)  # type: ignore[arg-type]
+        make_sink(Reader(None, make_settings(tmp_path / "none", collector_sink="kafka")).context)
 
 
 def test_a_broker_that_goes_away_is_503_and_back(broker: Broker, collector: Callable[..., Reader]) -> None:
@@ -156,7 +156,7 @@ def test_a_broker_that_goes_away_is_503_and_back(broker: Broker, collector: Call
 
 def door_of(home: Reader) -> Door:
     door = Door(home.context)
-    door.sink = KafkaSink(home.context)  # type: ignore[assignment]
+    door.sink = KafkaSink(home.context)
     return door
 
 

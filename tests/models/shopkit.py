@@ -18,6 +18,7 @@ from jobs.core.settings import Settings
 from jobs.lake import session
 from models.als_recommender import AlsRecommender, fold_in
 from models.base import Purchases
+from models.tracking import Registered, Registry
 
 NOW = datetime(2018, 1, 2, tzinfo=UTC)
 ITEMS = 100
@@ -136,3 +137,10 @@ def checkerboard(size: int = 20) -> Purchases:
     profiles = np.array([f"profile {n:02d}" for n in range(size)])
     items = np.array([item_name(n) for n in range(size)])
     return Purchases(profiles, items, profile, item, np.arange(len(pairs), dtype=np.int64))
+
+
+def champion(registry: Registry, model_name: str) -> Registered:
+    """The version that is served; there must be one."""
+    found = registry.champion(model_name)
+    assert found is not None
+    return found

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from shopkit import NOW, Shop, context, two_tastes
+from shopkit import NOW, Shop, champion, context, two_tastes
 
 from jobs.core.errors import PermanentError
 from jobs.core.settings import Settings
@@ -39,10 +39,9 @@ def metrics(settings: Settings) -> list[dict[str, Any]]:
 def test_first_training_registers_and_promotes(settings: Settings, connection: Any, registry: Registry) -> None:
     outcomes = train_all(context(settings), connection, registry, force=False)
     assert actions(outcomes) == {ALS: Action.REGISTERED, CLUSTERS: Action.REGISTERED}
-    champion = registry.champion(ALS)
-    assert champion is not None
-    assert champion.trained_at == NOW
-    assert {"code_version", "c360_run_id", "rows", "verdict"} <= set(champion.tags)
+    first = champion(registry, ALS)
+    assert first.trained_at == NOW
+    assert {"code_version", "c360_run_id", "rows", "verdict"} <= set(first.tags)
 
 
 def test_als_beats_popularity_on_two_tastes_and_both_are_recorded(
@@ -86,7 +85,7 @@ def test_new_data_makes_a_new_version_when_the_champion_is_old_or_it_is_forced(
     later = context(settings, NOW + timedelta(days=days), run_id="run-2")
     train_all(later, open_shop(grown(days)), registry, force=force)
     assert len(registry.versions(ALS)) == versions
-    assert registry.champion(ALS).version == str(versions)  # type: ignore[union-attr]
+    assert champion(registry, ALS).version == str(versions)
 
 
 def test_a_model_that_is_not_better_says_so_and_popularity_is_served(
@@ -95,7 +94,7 @@ def test_a_model_that_is_not_better_says_so_and_popularity_is_served(
     monkeypatch.setattr(recommender_training, "MARGIN", 99.0)
     outcome = train_all(context(settings), connection, registry, force=False)[0]
     assert "NOT better, popularity is served" in outcome.message
-    assert registry.load(registry.champion(ALS))["model.json"]["served"] == "popular"  # type: ignore
+    assert registry.load(champion(registry, ALS))["model.json"]["served"] == "popular"
 
 
 def test_a_model_that_is_not_better_does_not_replace_a_champion(
@@ -125,7 +124,7 @@ def test_a_run_that_stopped_between_registering_and_promoting_is_finished_by_the
             train_all(context(settings), connection, registry, force=False)
     assert registry.champion(ALS) is None
     train_all(context(settings, run_id="run-2"), connection, registry, force=False)
-    assert registry.champion(ALS).version == "1"  # type: ignore[union-attr]
+    assert champion(registry, ALS).version == "1"
     assert len(registry.versions(ALS)) == 1
 
 
@@ -141,10 +140,10 @@ def test_such_a_run_is_finished_also_when_an_older_champion_is_there(
         patch.setattr(Registry, "promote", crash)
         with pytest.raises(KeyboardInterrupt):
             train_all(later, shop, registry, force=False)
-    assert registry.champion(ALS).version == "1"  # type: ignore[union-attr]
+    assert champion(registry, ALS).version == "1"
     recorded = [m for m in metrics(settings) if m["model_name"] == ALS]
     train_all(later, shop, registry, force=False)
-    assert registry.champion(ALS).version == "2"  # type: ignore[union-attr]
+    assert champion(registry, ALS).version == "2"
     assert [m for m in metrics(settings) if m["model_name"] == ALS] == recorded
 
 
@@ -156,7 +155,7 @@ def test_after_a_rollback_equal_data_does_not_bring_the_version_back(
     train_all(later, shop, registry, force=False)
     registry.promote(ALS, "1")
     train_all(later, shop, registry, force=True)
-    assert registry.champion(ALS).version == "1"  # type: ignore[union-attr]
+    assert champion(registry, ALS).version == "1"
 
 
 @pytest.mark.parametrize("profiles", [{}, {"a": False}], ids=["no orders", "no consent"])

@@ -27,20 +27,20 @@ class TestOwnMostFrequent(RecommenderConformance):
 @pytest.mark.usefixtures("without_spark")
 class TestAls(RecommenderConformance):
     def unfitted(self) -> Recommender:
-        return AlsRecommender(PARAMS, session=object())  # type: ignore[arg-type]
+        return AlsRecommender(PARAMS, session=object())
 
 
 @pytest.mark.usefixtures("without_spark")
 class TestAlsBlended(RecommenderConformance):
     def unfitted(self) -> Recommender:
-        return AlsRecommender(AlsParams(rank=4, blend=0.4, max_iter=10), session=object())  # type: ignore[arg-type]
+        return AlsRecommender(AlsParams(rank=4, blend=0.4, max_iter=10), session=object())
 
 
 @pytest.mark.usefixtures("without_spark")
 def test_als_knows_the_colour_of_the_missing_field() -> None:
     """The first new item of every profile is the one of its colour that it lacks."""
     purchases = checkerboard()
-    model = AlsRecommender(PARAMS, session=object()).fit(purchases, AS_OF)  # type: ignore[arg-type]
+    model = AlsRecommender(PARAMS, session=object()).fit(purchases, AS_OF)
     best = top_k(model.score(purchases.counts()), 1, seen=purchases.counts())[:, 0]
     assert best.tolist() == list(range(len(purchases.profiles)))
 

@@ -166,7 +166,7 @@ def test_a_crash_between_two_tables_neither_loses_nor_doubles_even_when_the_cont
     def dies_at_identifiers(frame: object, home: Settings, name: str, **options: object) -> None:
         if name == "silver_identifiers":
             raise RuntimeError("killed here")
-        append(frame, home, name, **options)  # type: ignore[arg-type]
+        append(frame, home, name, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(silver, "append_once", dies_at_identifiers)

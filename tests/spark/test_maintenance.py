@@ -20,7 +20,7 @@ from jobs.ingest.doctor.restart import new_checkpoint
 from jobs.ingest.landing.seal import seal_new_files
 from jobs.ingest.stream import silver
 from jobs.ingest.stream.bronze import run_bronze, start_bronze
-from jobs.lake.checkpoints import STREAMS
+from jobs.lake.checkpoints import BRONZE, STREAMS, folder
 from jobs.lake.delta import ensure_all, read, row_count
 from jobs.lake.retired import retired_count
 from jobs.maintenance.runner import run_compact, run_retain, run_vacuum
@@ -97,6 +97,33 @@ def test_streams_go_on_while_compaction_and_retention_take_their_input(
     )
 
 
+@pytest.mark.parametrize("service_first", [True, False])
+def test_service_and_single_run_finish_each_others_batches_of_bronze(
+    session: SparkSession, tmp_path: Path, make_settings: Callable[..., Settings], service_first: bool
+) -> None:
+    """They write by different sinks, under one transaction: a batch whose commit is lost is not written twice."""
+    settings = make_settings(tmp_path / "home")
+    ensure_all(settings)
+    deliver_orders(settings, 0, 20)
+
+    def serve() -> None:
+        query = start_bronze(session, settings, every="1 second")
+        query.processAllAvailable()
+        query.stop()
+
+    def single() -> None:
+        run_bronze(session, settings)
+
+    first, second = (serve, single) if service_first else (single, serve)
+    first()
+    commits = folder(settings, BRONZE) / "commits"
+    for path in (commits / "0", commits / ".0.crc"):
+        path.unlink()
+    second()
+    assert (commits / "0").exists()
+    assert row_count(settings, "bronze_messages") == 20
+
+
 def test_lost_checkpoints_are_begun_anew_without_loss_or_double(
     session: SparkSession,
     tmp_path: Path,
@@ -114,7 +141,7 @@ def test_lost_checkpoints_are_begun_anew_without_loss_or_double(
     def dies_at_identifiers(frame: object, home: Settings, name: str, **options: object) -> None:
         if name == "silver_identifiers":
             raise RuntimeError("killed here")
-        append(frame, home, name, **options)  # type: ignore[arg-type]
+        append(frame, home, name, **options)
 
     deliver_orders(settings, 200, 10)
     with monkeypatch.context() as patch:

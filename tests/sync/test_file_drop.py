@@ -90,7 +90,7 @@ def test_only_the_owner_can_read_a_drop(settings: Settings) -> None:
 def test_a_crash_before_the_manifest_leaves_no_drop_and_is_repaired(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = file_drop._replace
+    real = file_drop.write_durably
 
     def crash(path: Path, content: bytes) -> None:
         if path.name == "manifest.json":
@@ -98,11 +98,11 @@ def test_a_crash_before_the_manifest_leaves_no_drop_and_is_repaired(
         real(path, content)
 
     destination = make(settings)
-    monkeypatch.setattr(file_drop, "_replace", crash)
+    monkeypatch.setattr(file_drop, "write_durably", crash)
     with pytest.raises(OSError, match="disk is gone"):
         destination.deliver(batch(row("a", stage="x")))
     assert drops(destination) == []
-    monkeypatch.setattr(file_drop, "_replace", real)
+    monkeypatch.setattr(file_drop, "write_durably", real)
     destination.deliver(batch(row("a", stage="x")))
     assert [folder.name for folder in drops(destination)] == ["run-1"]
 

@@ -14,7 +14,6 @@ import fcntl
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -25,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from expectations import contracts
 from jobs.core.errors import PermanentError, UsageError
+from jobs.core.files import write_durably
 from jobs.core.settings import Settings
 
 SECRET_BYTES = 32  # 256 random bits: a plain sha256 is as good as a slow hash
@@ -203,12 +203,5 @@ def _locked(settings: Settings) -> Iterator[None]:
 
 def _write(settings: Settings, keys: list[WriteKey]) -> None:
     """Replaces the file whole: a reader sees the old keys or the new ones."""
-    path = key_file(settings)
-    partial = path.with_suffix(".partial")
     text = json.dumps(_KeyFile(keys=keys).model_dump(mode="json"), indent=1)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_durably(key_file(settings), text + "\n")

@@ -10,7 +10,7 @@ The old checkpoint is set aside, not deleted. A kill at any point leaves a state
 import json
 import uuid
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -24,7 +24,7 @@ from jobs.core.settings import Settings
 from jobs.ingest.doctor import evidence
 from jobs.ingest.doctor.examine import examine
 from jobs.ingest.doctor.findings import Kind
-from jobs.ingest.stream.restart import Restart, restart_file
+from jobs.ingest.stream.restart import Restart, read_restart, restart_file
 from jobs.lake.checkpoints import BRONZE, SILVER, SILVER_TABLES, folder
 from jobs.lake.delta import again_on_conflict, ensure_table
 from jobs.lake.duck import lake_connection
@@ -50,6 +50,7 @@ def new_checkpoint(context: Context, stream: str) -> Proof:
     if not any(finding.kind is Kind.LOST for finding in examine(settings, stream)):
         raise UsageError(f"the checkpoint of {stream} needs no new beginning; `c360 ingest doctor` says what it needs")
     fresh = str(uuid.uuid4())
+    settings.checkpoints.mkdir(parents=True, exist_ok=True)
     proof = _prove_bronze(settings) if stream == BRONZE else _prove_silver(settings)
     fail_at(settings, Failpoint.AFTER_ROLLBACK_BEFORE_NEW_CHECKPOINT)
     _set_aside(settings, stream)
@@ -135,14 +136,13 @@ def _can_come_again(settings: Settings, batch: str) -> bool:
 def _last_batches(settings: Settings) -> dict[str, int]:
     """The checkpoint that is lost → the highest batch of it that any table holds rows of. Where a stream has begun anew
     before, it is the one that it began with then; those before it were proven at that time."""
-    file = restart_file(settings)
-    lost = json.loads(file.read_text(encoding="utf-8"))["checkpoint"] if file.exists() else None
+    begun = read_restart(settings)
     found: dict[str, int] = {}
     for name in SILVER_TABLES:
         for batch in ensure_table(settings, name).to_pyarrow_dataset().to_batches(columns=["ingest_batch"]):
             for mark in batch.column("ingest_batch").drop_null().unique().to_pylist():
                 checkpoint, number, *_ = str(mark).split(":")
-                if checkpoint != "replay" and lost in {None, checkpoint}:
+                if checkpoint != "replay" and (begun is None or begun.checkpoint == checkpoint):
                     found[checkpoint] = max(int(number), found.get(checkpoint, -1))
     return found
 
@@ -159,9 +159,7 @@ def _set_aside(settings: Settings, stream: str) -> None:
 
 
 def _write_restart(settings: Settings, restart: Restart) -> None:
-    write_durably(
-        restart_file(settings), json.dumps({"checkpoint": restart.checkpoint, "until_version": restart.until_version})
-    )
+    write_durably(restart_file(settings), json.dumps(asdict(restart)))
 
 
 def _begin(settings: Settings, stream: str, checkpoint: str) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from jobs.core.clock import Clock
 from jobs.core.failpoints import Failpoint, fail_at
+from jobs.core.files import sync
 from jobs.core.settings import Settings
 from jobs.ingest.landing.log import OPEN, SEALED, log_folder
 
@@ -42,11 +43,7 @@ class Disk:
 
     def sync_folder(self, path: Path) -> None:
         """Returns when the folder's names are on the disk."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(path)
 
 
 @dataclass

@@ -7,7 +7,6 @@ is finished at the next start: the stream can only ever see what the manifest kn
 """
 
 import logging
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -17,6 +16,7 @@ from typing import Any
 from expectations import contracts
 from jobs.core.context import Context
 from jobs.core.failpoints import Failpoint, Sabotage, fail_at, sabotaged
+from jobs.core.files import sync
 from jobs.core.hashing import hash_file
 from jobs.core.settings import Settings
 from jobs.ingest.landing.files import LOG_SOURCE, READY_MARK, is_being_written, landing_files, log_segments
@@ -191,16 +191,8 @@ class _Sealer:
         for partial in partials:
             partial.rename(visible(partial))
         if partials:
-            _sync_folder(self.group.folder)
+            sync(self.group.folder)
         for path in self.segments:
             path.unlink(missing_ok=True)
         self.rows, self.segments = [], []
         self.group = SealedGroup(sealed_folder(settings))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,6 +1,5 @@
 """One sealed file in the making: the messages of one or many delivered files, invisible until it is whole."""
 
-import os
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
@@ -9,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.core.files import sync
 from jobs.ingest.landing.readers import Message
 
 BATCH_ROWS = 50_000
@@ -85,8 +85,7 @@ class SealedGroup:
         assert self._writer is not None
         self._writer.close()
         self._writer = None
-        with self._partials[-1].open("rb") as file:
-            os.fsync(file.fileno())
+        sync(self._partials[-1])
 
     def drop(self) -> None:
         """Forgets the file that broke off."""

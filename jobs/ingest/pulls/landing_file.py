@@ -11,6 +11,7 @@ from typing import IO, Self
 
 from expectations.contracts import SourceContract
 from jobs.core.errors import RetryableError
+from jobs.core.files import sync
 from jobs.core.settings import Settings
 
 HIDDEN = ".pull-"
@@ -73,9 +74,5 @@ class LandingFile:
         if self._needs_mark:
             (self._folder / (name + READY_MARK)).touch(mode=0o600)
         path = self._path.rename(self._folder / name)
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(self._folder)
         return path

@@ -6,13 +6,13 @@ judging is repeated: between the two a contract, a rule or silver may have chang
 """
 
 import logging
-import os
 import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.core.files import sync
 from jobs.core.settings import Settings
 from jobs.lake.delta import append, last_transaction, update
 
@@ -45,9 +45,9 @@ def carry_out(settings: Settings, version: int, tables: dict[str, pa.Table], sta
     for name, table in (named | {f"{STATES}-{i}": table for i, table in enumerate(states)}).items():
         if table.num_rows:
             _write(partial / f"{name}.parquet", table)
-    _sync(partial)
+    sync(partial)
     partial.rename(_folder(settings) / f"open-{version}")
-    _sync(_folder(settings))
+    sync(_folder(settings))
     finish_interrupted(settings)
 
 
@@ -71,13 +71,4 @@ def finish_interrupted(settings: Settings) -> bool:
 
 def _write(path: Path, table: pa.Table) -> None:
     pq.write_table(table, path)
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path)

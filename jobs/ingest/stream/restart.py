@@ -31,14 +31,18 @@ def restart_file(settings: Settings) -> Path:
     return settings.checkpoints / "silver.restart.json"
 
 
+def read_restart(settings: Settings) -> Restart | None:
+    """The last new beginning; None when there was none."""
+    file = restart_file(settings)
+    return Restart(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
+
+
 def under_way(settings: Settings, checkpoint: str) -> bool:
     """Whether this checkpoint is still among messages that an older one may have placed."""
-    file = restart_file(settings)
-    if not file.exists():
+    restart, at = read_restart(settings), silver_position(settings)
+    if restart is None or restart.checkpoint != checkpoint:
         return False
-    restart = Restart(**json.loads(file.read_text(encoding="utf-8")))
-    at = silver_position(settings)
-    return restart.checkpoint == checkpoint and (at is None or at.version <= restart.until_version or at.is_snapshot)
+    return at is None or at.version <= restart.until_version or at.is_snapshot
 
 
 def not_yet_placed(session: SparkSession, settings: Settings, batch: DataFrame, checkpoint: str) -> DataFrame:

@@ -6,11 +6,11 @@ after a crash writes only what is missing.
 
 import logging
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 
-import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
@@ -49,9 +49,7 @@ class SilverBatch:
         self.known = KnownEvents(session, settings)
         self.threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="silver")
         self.rules: dict[tuple[int, frozenset[str]], validate.Rules] = {}
-        self.is_small = False
-        self.late: dict[str, pa.Table] = {}
-        self.late_id = ("", 0)
+        self.late: list[Callable[[], None]] = []
 
     def __call__(self, batch: DataFrame, batch_id: int) -> None:
         """Judges and writes one micro-batch; safe to repeat."""
@@ -125,28 +123,30 @@ class SilverBatch:
         tables = {name: frame for name, frame in judged.tables().items() if name not in judged.empty}
         marked = {name: frame.withColumn("ingest_batch", F.lit(mark)) for name, frame in tables.items()}
         accepted, set_aside = ([name for name in names if name in marked] for names in (ACCEPTED, SET_ASIDE))
-        self.is_small = judged.rows <= self.settings.small_batch_rows
-        list(self.threads.map(lambda name: self._append(marked[name], name, app_id, version), accepted))
+        append = partial(
+            self._append, app_id=app_id, version=version, is_small=judged.rows <= self.settings.small_batch_rows
+        )
+        list(self.threads.map(lambda name: append(marked[name], name), accepted))
         self.known.remember()
         fail_at(self.settings, Failpoint.AFTER_SILVER_BEFORE_QUARANTINE)
         if sabotaged(self.settings, Sabotage.QUARANTINE_AFTER_COMMIT):
-            self.late = {name: marked[name].toArrow() for name in set_aside}
-            self.late_id = (app_id, version)
+            held = {name: self.session.createDataFrame(marked[name].toArrow()) for name in set_aside}
+            self.late = [partial(append, frame, name) for name, frame in held.items()]
             return
-        list(self.threads.map(lambda name: self._append(marked[name], name, app_id, version), set_aside))
+        list(self.threads.map(lambda name: append(marked[name], name), set_aside))
 
-    def _append(self, frame: DataFrame, name: str, app_id: str, version: int) -> None:
+    def _append(self, frame: DataFrame, name: str, *, app_id: str, version: int, is_small: bool) -> None:
         unguarded = sabotaged(self.settings, Sabotage.NO_VERSION_CHECK)
         if name == "silver_events":
             fail_when_files_appear(self.settings, lake_table(name).path(self.settings))
         transaction = None if unguarded else f"{app_id}:{name}"
-        append_once(frame, self.settings, name, app_id=transaction, version=version, is_small=self.is_small)
+        append_once(frame, self.settings, name, app_id=transaction, version=version, is_small=is_small)
 
     def write_late(self) -> None:
         """Only with the sabotage QUARANTINE_AFTER_COMMIT: what a batch held back until Spark had committed it."""
-        for name, table in self.late.items():
-            self._append(self.session.createDataFrame(table), name, *self.late_id)
-        self.late = {}
+        for append in self.late:
+            append()
+        self.late = []
 
     def forget(self) -> None:
         """Frees what the batch held in memory and on disk."""

@@ -1,11 +1,11 @@
 """The secrets of webhooks: one per vendor and source, in `C360_HOME/keys/webhook.<vendor>.<source>.key` (0600)."""
 
-import os
 import secrets
 from pathlib import Path
 
 from expectations import contracts
 from jobs.core.errors import PermanentError, UsageError
+from jobs.core.files import write_durably
 from jobs.core.settings import Settings
 from jobs.ingest.webhooks import vendors
 from jobs.ingest.webhooks.base import open_vendor
@@ -33,14 +33,7 @@ def write_secret(settings: Settings, vendor: str, source: str, secret: bytes) ->
     path = _path(settings, vendor, source)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.chmod(0o700)
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secret)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_durably(path, secret)
     return path
 
 

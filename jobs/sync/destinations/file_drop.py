@@ -8,7 +8,6 @@ columns empty. The files hold raw values where the sync asks for them, so only t
 import csv
 import io
 import json
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 
 from jobs.core.definitions import SyncHeader
 from jobs.core.errors import PermanentError
+from jobs.core.files import write_durably
 from jobs.core.hashing import hash_file
 from jobs.core.settings import Settings
 from jobs.sync.destinations.base import Batch, Delivery, Destination
@@ -80,7 +80,7 @@ class FileDrop(Destination):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         data = folder / f"data.{self.format}"
         table = [self._line(row) for row in batch.rows]
-        _replace(data, _csv(table, self._fields()) if self.format == "csv" else _parquet(table, self._fields()))
+        write_durably(data, _csv(table, self._fields()) if self.format == "csv" else _parquet(table, self._fields()))
         manifest = {
             "sync": self.header.name,
             "run_id": batch.run_id,
@@ -93,7 +93,7 @@ class FileDrop(Destination):
             "operations": dict(sorted(Counter(str(row.operation) for row in batch.rows).items())),
             "sha256": hash_file(data),
         }
-        _replace(folder / MANIFEST, (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode())
+        write_durably(folder / MANIFEST, (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode())
 
     def _fields(self) -> list[str]:
         fields = ["operation", "idempotency_key", self.header.key, *self.header.columns]
@@ -117,22 +117,6 @@ def _parquet(rows: list[dict[str, str | None]], fields: list[str]) -> bytes:
     schema = pa.schema([pa.field(name, pa.string()) for name in fields])
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink)
     return sink.getvalue()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Writes under a temporary name, forces it to disk, then renames: a reader sees all of the file or none of it."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 DESTINATION = FileDrop

@@ -3,7 +3,10 @@
 import json
 from dataclasses import replace
 
+import pytest
+
 from expectations import contracts
+from jobs.core.errors import PermanentError
 from jobs.core.settings import Settings
 from jobs.ingest.stream.in_force import KEPT, ContractHistory, InForce, history_file
 
@@ -44,12 +47,22 @@ def test_another_checkpoint_begins_with_the_contracts_of_today(settings: Setting
     assert version_of(second.of_batch("new", 0, is_begun=True)) == version_of(second.today)
 
 
+def test_contracts_that_this_version_cannot_read_stop_only_a_begun_batch(settings: Settings) -> None:
+    ContractHistory(settings).of_batch("c", 0, is_begun=False)
+    text = history_file(settings).read_text("utf-8")
+    history_file(settings).write_text(text.replace('"kind": "events"', '"kind": "of another version"'))
+    with pytest.raises(PermanentError, match=r"batch 0 of silver .* remove .*silver\.contracts\.json"):
+        ContractHistory(settings).of_batch("c", 0, is_begun=True)
+    later = ContractHistory(settings)
+    assert later.of_batch("c", 1, is_begun=False).events == later.today.events
+
+
 def test_only_the_last_changes_are_kept(settings: Settings) -> None:
-    history = ContractHistory(settings)
-    for batch in range(5):
+    for batch in range(0, 10, 2):  # a start with changed contracts each time
+        history = ContractHistory(settings)
         changed(history, 100 + batch)
         history.of_batch("c", batch, is_begun=False)
-        history.of_batch("c", batch, is_begun=False)
+        history.of_batch("c", batch + 1, is_begun=False)
     kept = json.loads(history_file(settings).read_text("utf-8"))["stretches"]
-    assert [stretch["since"] for stretch in kept] == [3, 4]
+    assert [stretch["since"] for stretch in kept] == [6, 8]
     assert len(kept) == KEPT

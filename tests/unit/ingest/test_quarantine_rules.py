@@ -189,7 +189,7 @@ def test_no_operation_ever_touches_another_field(
 ) -> None:
     before = written(document, comma, colon, ascii_only)
     after = patched(before, (step,))
-    path: str = step.path  # type: ignore[attr-defined]
+    path: str = step.path
     *holder, key = path.split(".")
     own = {key, step.to} if isinstance(step, Rename) else {key}
 

@@ -121,7 +121,7 @@ def test_rows_that_arrive_while_a_day_is_counted_are_never_lost(
     def arrives(*arguments: object, **options: object) -> bool:
         if not late:
             late.append(streams.load(OLD, commit=False))
-        return write(*arguments, **options)  # type: ignore[arg-type]
+        return write(*arguments, **options)
 
     monkeypatch.setattr(retain, "append", arrives)
     do(streams.settings)
