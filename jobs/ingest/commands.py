@@ -41,7 +41,7 @@ group.add_command(doctor)
 )
 @click.option("--continuous", is_flag=True, help="Keep running, a micro-batch at a time, until SIGTERM.")
 @click.option(
-    "--every", default="2 seconds", show_default=True, help="With --continuous: how often a micro-batch starts."
+    "--every", default="3 seconds", show_default=True, help="With --continuous: how often a micro-batch starts."
 )
 @pass_context
 def run(context: Context, sources: tuple[str, ...], retry_refused: bool, continuous: bool, every: str) -> int:
