@@ -1,12 +1,17 @@
 """Spark's way to the lake tables: by catalog name, checked against the contract, appends guarded by a transaction id."""
 
+from typing import TypeAlias
+
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.core.catalog import lake_table
 from jobs.core.settings import Settings
 from jobs.lake import delta
-from jobs.lake.schema import SchemaMismatchError, differences
+from jobs.lake.schema import SchemaMismatchError, conform, differences
+
+Rows: TypeAlias = DataFrame | pa.Table
 
 
 def read_frame(session: SparkSession, settings: Settings, name: str) -> DataFrame:
@@ -26,19 +31,21 @@ def select_contract(frame: DataFrame, name: str) -> DataFrame:
     return frame.select(*columns)
 
 
-def append_once(
-    frame: DataFrame, settings: Settings, name: str, *, app_id: str | None, version: int, is_small: bool = False
-) -> None:
-    """Appends the frame unless the table has seen (app_id, version): the repeat is skipped. Without `app_id`, none is.
+def to_arrow(rows: Rows, name: str) -> pa.Table:
+    """The rows in this process, with the contract's columns and types."""
+    found = rows if isinstance(rows, pa.Table) else select_contract(rows, name).toArrow()
+    return conform(found, lake_table(name).contract)
 
-    `is_small`: the rows are few enough to go through memory, and are written by delta-rs, whose commit costs a tenth of
-    Spark's. Table and transaction come out the same.
+
+def append_once(rows: Rows, settings: Settings, name: str, *, app_id: str | None, version: int) -> None:
+    """Appends the rows unless the table has seen (app_id, version): the repeat is skipped. Without `app_id`, none is.
+
+    Rows in memory are written by delta-rs, whose commit costs a tenth of Spark's. Table and transaction come out the same.
     """
-    rows = select_contract(frame, name)
-    if is_small:
-        delta.append(settings, name, rows.toArrow(), app_id=app_id, app_version=version)
+    if isinstance(rows, pa.Table):
+        delta.append(settings, name, rows, app_id=app_id, app_version=version)
         return
-    writer = rows.write.format("delta").mode("append")
+    writer = select_contract(rows, name).write.format("delta").mode("append")
     if app_id is not None:
         writer = writer.option("txnAppId", app_id).option("txnVersion", str(version))
     writer.save(str(lake_table(name).path(settings)))

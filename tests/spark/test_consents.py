@@ -4,18 +4,22 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from jobs.ingest.stream.consents import may_state, to_consents
+from jobs.ingest.stream.consents import statements
 from jobs.ingest.stream.envelope import parse_time
 
 pytestmark = pytest.mark.spark
-SCHEMA = "name string, preferences map<string,string>, gpc boolean, key_kind string, identifier_type string"
+SCHEMA = (
+    "name string, preferences map<string,string>, gpc boolean, key_kind string, "
+    "identifiers array<struct<identifier_type:string,identifier_value:string>>"
+)
+EMAIL, BROWSER = ("email", "e-1"), ("anonymous_id", "a-1")
 
 
 def stated(
     session: SparkSession, name: str, preferences: dict[str, str] | None, key_kind: str | None = None
 ) -> set[str]:
-    frame = session.createDataFrame([(name, preferences, False, key_kind, "email")], SCHEMA)
-    found = to_consents(frame).select("purpose", "status").toArrow().to_pylist()
+    frame = session.createDataFrame([(name, preferences, False, key_kind, [EMAIL])], SCHEMA)
+    found = frame.select(F.inline(statements())).toArrow().to_pylist()
     return {f"{row['purpose']} {row['status']}" for row in found}
 
 
@@ -31,13 +35,17 @@ def test_other_events_say_nothing_without_a_consent_object(session: SparkSession
     assert stated(session, "Product Viewed", None) == set()
 
 
-def test_a_lone_unsubscribe_is_no_batch_without_consents(session: SparkSession) -> None:
-    """Tables that a batch has no row for are left out by a count; what counts must be what makes the rows."""
-    said = [("Unsubscribed", None, False), ("Product Viewed", None, False), (None, None, False), ("page", None, True)]
-    frame = session.createDataFrame(said, "name string, preferences map<string,string>, gpc boolean")
-    assert [row["says"] for row in frame.select(may_state().alias("says")).toArrow().to_pylist()] == [
-        True, False, False, True
-    ]  # fmt: skip
+def test_every_identifier_gets_every_statement_but_a_browser_grants_for_itself_alone(session: SparkSession) -> None:
+    said = {"Advertising": "true", "Analytics": "false"}
+    rows = [("identify", said, is_private, "browser", [EMAIL, BROWSER]) for is_private in (False, True)]
+    frame = session.createDataFrame(rows, SCHEMA).select("gpc", F.inline(statements()))
+    found = {tuple(row.values()) for row in frame.drop("identifier_value").toArrow().to_pylist()}
+    denials = {
+        (is_private, kind, "analytics", "denied") for is_private in (False, True) for kind, _ in (EMAIL, BROWSER)
+    }
+    by_signal = {(True, kind, "sharing", "denied") for kind, _ in (EMAIL, BROWSER)}
+    grants = {(is_private, "anonymous_id", "marketing", "granted") for is_private in (False, True)}
+    assert found == denials | by_signal | grants
 
 
 def test_times_stay_within_the_years_that_every_engine_holds(session: SparkSession) -> None:

@@ -188,6 +188,18 @@ def test_a_crash_between_two_tables_neither_loses_nor_doubles_even_when_the_cont
     assert (pos["received"], pos["accepted"], pos["duplicate"]) == (10, 3, 2)
 
 
+@pytest.mark.parametrize("small_batch_rows", [0, 50_000])
+def test_a_batch_of_records_alone(
+    session: SparkSession, tmp_path: Path, make_settings: Callable[..., Settings], small_batch_rows: int
+) -> None:
+    settings = make_settings(tmp_path / "home", small_batch_rows=small_batch_rows)
+    (settings.landing / "crm_coupons").mkdir(parents=True)
+    (settings.landing / "crm_coupons" / "coupons.csv").write_text(delivery.COUPONS)
+    ingest(session, context_of(settings))
+    (row,) = compute_balance(context_of(settings))
+    assert [row[k] for k in ("received", "accepted", "duplicate", "quarantined")] == [3, 1, 1, 1]
+
+
 def test_the_ways_for_big_batches_give_the_same_tables(
     session: SparkSession, loaded: Context, tmp_path: Path, make_settings: Callable[..., Settings]
 ) -> None:

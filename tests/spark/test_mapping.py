@@ -13,7 +13,7 @@ from vendor_examples import ANN, DENIED, EXAMPLES, Example
 
 from expectations import contracts
 from expectations.contracts import SourceContract
-from jobs.ingest.stream import consents, events
+from jobs.ingest.stream import events
 from jobs.ingest.stream.mapping import with_message
 from jobs.privacy.keys import TokenKey
 from jobs.privacy.tokens import token
@@ -123,13 +123,12 @@ def judged(session: SparkSession) -> Judged:
         for group, place, source, payload in found
     ]
     sources = contracts.sources() | {s["name"]: SourceContract.model_validate(s) for s in (TILL, SHOP)}
-    frame = events.judge_events(
-        session.createDataFrame(rows, SCHEMA), sources, contracts.events(), KEY
-    ).localCheckpoint()
+    judgement = events.judgement_of(sources, contracts.events(), KEY)
+    frame = events.judge_events(session.createDataFrame(rows, SCHEMA), judgement, KEY).localCheckpoint()
     grouped: dict[str, list[Row]] = {"vendors": [], "till": [], "shop": []}
     for row in frame.orderBy("message_id").collect():
         grouped[row.message_id.split(":")[0]].append(row)
-    stated = consents.to_consents(events.to_identifiers(frame.where(F.size("errors") == 0)))
+    stated = frame.where(F.size("errors") == 0).select("message_id", F.inline("statements"))
     said = stated.select("message_id", "identifier_type", "purpose", "status").collect()
     return Judged(grouped, {(*_place(r.message_id), r.identifier_type, r.purpose, r.status) for r in said})
 

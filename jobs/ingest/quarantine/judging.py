@@ -43,26 +43,24 @@ class StreamJudge:
 
     def __call__(self, messages: pa.Table, mark: str, *, rehearsal: bool) -> Verdicts:
         """As `Judge`; the vault learns new identifiers first."""
-        from pyspark.sql import functions as F
-
-        from jobs.lake.frames import select_contract
+        from jobs.lake.frames import to_arrow
 
         try:
             judged = self.batch.judge(self.batch.session.createDataFrame(messages))
             if not rehearsal:
                 self.batch.keep_identifiers(judged)
-            frames = judged.tables()
-            failing = frames.pop("quarantine_messages").select(*FAULTS).toArrow()
-            # The judge does not name a table that it has nothing for.
-            tables = {name: arrow_schema(lake_table(name).contract).empty_table() for name in PLACES} | {
-                name: select_contract(frame.withColumn("ingest_batch", F.lit(mark)), name).toArrow()
-                for name, frame in frames.items()
-                if not (rehearsal and name in NOT_REHEARSED)
-            }
+            unasked = NOT_REHEARSED if rehearsal else ()
+            found = {name: to_arrow(rows, name) for name, rows in judged.tables(mark).items() if name not in unasked}
             self.batch.known.remember()
         finally:
             self.batch.forget()
-        return Verdicts(tables, failing)
+        tables = {name: found.get(name, _nothing(name)) for name in PLACES}
+        return Verdicts(tables, found.get("quarantine_messages", _nothing("quarantine_messages")).select(FAULTS))
+
+
+def _nothing(name: str) -> pa.Table:
+    """The judge does not name a table that it has no row for."""
+    return arrow_schema(lake_table(name).contract).empty_table()
 
 
 @contextmanager

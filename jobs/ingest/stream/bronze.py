@@ -13,8 +13,9 @@ from pyspark.sql.streaming.query import StreamingQuery
 from jobs.core.catalog import lake_table
 from jobs.core.settings import Settings
 from jobs.ingest.landing.seal import sealed_folder
+from jobs.ingest.stream.small_batch import is_small
 from jobs.lake.checkpoints import checkpoint_id
-from jobs.lake.frames import append_once, select_contract
+from jobs.lake.frames import append_once, select_contract, to_arrow
 
 QUERY = "bronze"
 LINES_PER_FILE = 1_000_000_000
@@ -53,9 +54,11 @@ def start_bronze(session: SparkSession, settings: Settings, *, every: str | None
         return write_bronze(rows, settings, QUERY, checkpoint)
 
     def write(batch: DataFrame, batch_id: int) -> None:
-        is_small = batch.count() <= settings.small_batch_rows
+        size = batch.agg(F.count("*"), F.coalesce(F.sum(F.length("payload")), F.lit(0))).toArrow()
+        is_small_batch = is_small(settings, *(column[0].as_py() for column in size.columns))
+        rows = to_arrow(batch, "bronze_messages") if is_small_batch else batch
         app_id = checkpoint_id(settings, QUERY)
-        append_once(batch, settings, "bronze_messages", app_id=app_id, version=batch_id, is_small=is_small)
+        append_once(rows, settings, "bronze_messages", app_id=app_id, version=batch_id)
 
     writer = rows.writeStream.queryName(QUERY).foreachBatch(write).option("checkpointLocation", str(checkpoint))
     return writer.trigger(processingTime=every).start()

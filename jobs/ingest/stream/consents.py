@@ -8,7 +8,7 @@ whatever the message grants; both facts are kept.
 from pathlib import Path
 
 import yaml
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 _RULES = yaml.safe_load((Path(__file__).parent / "consent.yml").read_text("utf-8"))
@@ -35,23 +35,35 @@ def is_suppressed() -> Column:
     return F.coalesce(F.exists(F.array(*denied), lambda is_denied: is_denied), F.lit(False))
 
 
-def may_state() -> Column:
+def _may_state() -> Column:
     """Whether a message can say anything of consent: by an object of categories, by its name alone, or by GPC."""
     by_name = F.coalesce(F.col("name").isin(*DENYING_EVENTS), F.lit(False))
     return F.col("preferences").isNotNull() | by_name | F.col("gpc")
 
 
-def to_consents(frame: DataFrame) -> DataFrame:
-    """Rows with an identifier (suppressed ones too) → one row per identifier and purpose stated or taken back."""
+def statements() -> Column:
+    """What a message with `identifiers` states or takes back, suppressed or not: one entry per identifier and purpose, NULL
+    where it says nothing. Arrays are built for the rows alone that may state something."""
     preferences = F.col("preferences")
-    is_statement = F.col("name").isin(*STATEMENTS)
+    is_statement = F.coalesce(F.col("name").isin(*STATEMENTS), F.lit(False))
     denies = F.coalesce(F.exists(F.map_values(preferences), lambda value: ~_granted(value)), F.lit(False))
-    is_denial = F.col("name").isin(*DENYING_EVENTS)
-    rows = frame.where(may_state() & (is_statement | denies | is_denial | F.col("gpc")))
-    rows = rows.select("*", F.explode(_stated()).alias("stated"))
-    rows = rows.withColumns({"purpose": F.col("stated.purpose"), "status": F.col("stated.status")})
-    counts = (F.col("status") == "denied") | (is_statement & ~_is_overruled() & _may_grant())
-    return rows.where(F.col("purpose").isNotNull() & counts)
+    is_denial = F.coalesce(F.col("name").isin(*DENYING_EVENTS), F.lit(False))
+
+    def of_identifier(identifier: Column) -> Column:
+        return F.transform(_stated(), lambda stated: statement(identifier, stated))
+
+    def counts(entry: Column) -> Column:
+        is_grant = is_statement & ~_is_overruled(entry) & _may_grant(entry)
+        return entry["purpose"].isNotNull() & ((entry["status"] == "denied") | is_grant)
+
+    every = F.filter(F.flatten(F.transform("identifiers", of_identifier)), counts)
+    return F.when(_may_state() & (is_statement | denies | is_denial | F.col("gpc")), every)
+
+
+def statement(identifier: Column, stated: Column) -> Column:
+    """One entry of `statements`: (identifier_type, identifier_value, purpose, status)."""
+    of_whom = [identifier[name].alias(name) for name in ("identifier_type", "identifier_value")]
+    return F.struct(*of_whom, *[stated[name].alias(name) for name in ("purpose", "status")])
 
 
 def _stated() -> Column:
@@ -72,11 +84,11 @@ def _stated() -> Column:
     return F.concat(F.coalesce(by_person, empty), F.when(denied.isNotNull(), by_name).otherwise(empty), by_browser)
 
 
-def _may_grant() -> Column:
+def _may_grant(entry: Column) -> Column:
     """A browser's write key is public: with it anybody may speak for a browser, and nobody for an account."""
     is_public = F.coalesce(F.col("key_kind") == "browser", F.lit(False))
-    return ~is_public | (F.col("identifier_type") == "anonymous_id")
+    return ~is_public | (entry["identifier_type"] == "anonymous_id")
 
 
-def _is_overruled() -> Column:
-    return F.col("gpc") & F.col("purpose").isin(*GPC_DENIES)
+def _is_overruled(entry: Column) -> Column:
+    return F.col("gpc") & entry["purpose"].isin(*GPC_DENIES)

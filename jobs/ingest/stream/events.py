@@ -1,13 +1,15 @@
 """Turns bronze rows of event sources into judged rows with the columns of silver. Frame in, frame out; the runner writes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.contracts import EventContract, PiiClass, SourceContract
 from jobs.ingest.outliers import Bound
-from jobs.ingest.stream import consents, envelope, tokenize, validate, vaulted
+from jobs.ingest.stream import consents, dedupe, envelope, tokenize, validate, vaulted
 from jobs.ingest.stream.bots import is_known_bot
 from jobs.ingest.stream.mapping import with_message
 from jobs.ingest.stream.oddities import outlier_marks
@@ -15,50 +17,72 @@ from jobs.ingest.stream.strict import text_error
 from jobs.privacy.keys import TokenKey
 
 TOKENISED = ("email", "phone")
+IDENTIFIERS = {"user_id": "user_id", "loyalty_id": "loyalty_id", "email_token": "email", "phone_token": "phone",
+               "anonymous_id": "anonymous_id"}  # fmt: skip
 
 
-def judge_events(
-    bronze: DataFrame,
+@dataclass(frozen=True)
+class Judgement:
+    """What sources, events and usual values ask of messages, as columns of the session at hand.
+
+    Making it takes longer than judging a small batch with it: whoever judges many keeps it.
+    """
+
+    sources: dict[str, SourceContract]
+    property_names: tuple[str, ...]
+    rules: validate.Rules
+    steps: tuple[dict[str, Column], ...]
+
+
+def judgement_of(
     sources: dict[str, SourceContract],
     events: dict[str, EventContract],
     key: TokenKey,
-    *,
     bounds: Sequence[Bound] = (),
-    rules: validate.Rules | None = None,
-) -> DataFrame:
-    """Bronze rows of event sources → the same rows, parsed, judged, with tokens and the silver `properties` text.
-
-    `sources` are those that the rows may come from, at least: fewer contracts make a shorter judgement.
-    `rules`: those of these sources, where the caller has kept them.
-    """
-    trusted = tuple(s.name for s in sources.values() if s.trust_received_at) or ("",)
+) -> Judgement:
+    """The judgement of rows from these sources; fewer of them make a shorter one, planned, compiled and run faster."""
     matter = validate.that_matter(sources, events)
-    checked = bronze.withColumn("text_error", text_error(F.col("payload"), F.col("payload_error"), F.col("is_checked")))
-    messages = with_message(checked, sources, key)
-    parsed = envelope.with_envelope(messages, trusted, validate.property_names(matter))
-    judged = validate.with_errors(validate.with_contacts(parsed), rules or validate.rules_of(sources, events))
     user = F.col("m.userId")
     looks_like_email = user.contains("@")  # an e-mail used as account id is PII all the same
-    named = judged.withColumns(
-        {
-            "user_id": F.when(looks_like_email, tokenize.token("user_id", F.lower(user), key)).otherwise(user),
-            "anonymous_id": F.coalesce("m.anonymousId", F.when(F.col("type") == "alias", F.col("m.previousId"))),
-            "loyalty_id": F.coalesce("m.loyaltyId", F.when(F.col("type") == "identify", F.col("p.loyalty_id"))),
-            "email_token": tokenize.token("email", F.col("email"), key),
-            "phone_token": tokenize.token("phone", F.col("phone"), key),
-            "also_vaulted": vaulted.of_events(matter, user, key),
-            "consent": F.col("c.consent"),
-            "properties": _silver_properties(matter, key),
-            "event_date": F.to_date("effective_at"),
-            "is_simulated": F.col("source").startswith("sim_"),
-            "gpc": F.coalesce("r.gpc", F.lit(False)),
-            "key_kind": F.col("r.key_kind"),
-            "body_hash": tokenize.fingerprint(
-                ["type", "m.event", "m.userId", "m.anonymousId", "m.loyaltyId", "m.timestamp", "body"], key
-            ),
-        }
+    named = {
+        "user_id": F.when(looks_like_email, tokenize.token("user_id", F.lower(user), key)).otherwise(user),
+        "anonymous_id": F.coalesce("m.anonymousId", F.when(F.col("type") == "alias", F.col("m.previousId"))),
+        "loyalty_id": F.coalesce("m.loyaltyId", F.when(F.col("type") == "identify", F.col("p.loyalty_id"))),
+        "email_token": tokenize.token("email", F.col("email"), key),
+        "phone_token": tokenize.token("phone", F.col("phone"), key),
+        "consent": F.col("c.consent"),
+        "properties": _silver_properties(matter, key),
+        "event_date": F.to_date("effective_at"),
+        "is_simulated": F.col("source").startswith("sim_"),
+        "gpc": F.coalesce("r.gpc", F.lit(False)),
+        "key_kind": F.col("r.key_kind"),
+        "key_hash": dedupe.key_hash(),
+        "body_hash": tokenize.fingerprint(
+            ["type", "m.event", "m.userId", "m.anonymousId", "m.loyaltyId", "m.timestamp", "body"], key
+        ),
+    }
+    of_names = {
+        "vaulted": vaulted.of_events(matter, user, key),
+        "identifiers": _identifiers(),
+        "is_suppressed": consents.is_suppressed(),
+        "flags": _flags([bound for bound in bounds if bound.event in matter]),
+    }
+    return Judgement(
+        sources=sources,
+        property_names=tuple(validate.property_names(matter)),
+        rules=validate.rules_of(sources, events),
+        steps=(named, of_names, {"statements": consents.statements()}),
     )
-    return named.withColumn("flags", _flags([bound for bound in bounds if bound.event in matter]))
+
+
+def judge_events(bronze: DataFrame, judgement: Judgement, key: TokenKey) -> DataFrame:
+    """Bronze rows of event sources → the same rows, parsed, judged, with tokens and the silver `properties` text."""
+    trusted = tuple(s.name for s in judgement.sources.values() if s.trust_received_at) or ("",)
+    checked = bronze.withColumn("text_error", text_error(F.col("payload"), F.col("payload_error"), F.col("is_checked")))
+    messages = with_message(checked, judgement.sources, key)
+    parsed = envelope.with_envelope(messages, trusted, judgement.property_names)
+    judged = validate.with_errors(validate.with_contacts(parsed), judgement.rules)
+    return reduce(DataFrame.withColumns, judgement.steps, judged)
 
 
 def _flags(bounds: Sequence[Bound]) -> Column:
@@ -91,17 +115,13 @@ def _silver_properties(events: dict[str, EventContract], key: TokenKey) -> Colum
     return text
 
 
-def to_identifiers(frame: DataFrame) -> DataFrame:
-    """Accepted rows → one row per event and identifier it carries."""
-    kinds = {"user_id": "user_id", "loyalty_id": "loyalty_id", "email_token": "email", "phone_token": "phone",
-             "anonymous_id": "anonymous_id"}  # fmt: skip
-    pairs = F.array(
-        *[
-            F.when(
-                F.length(F.trim(F.col(column))) > 0,
-                F.struct(F.lit(kind).alias("identifier_type"), F.col(column).alias("identifier_value")),
-            )
-            for column, kind in kinds.items()
-        ]
-    )
-    return frame.select("*", F.inline(F.array_compact(pairs)))
+def _identifiers() -> Column:
+    """Whom the row names: (identifier_type, identifier_value) of each that is not blank."""
+    pairs = [
+        F.when(
+            F.length(F.trim(F.col(column))) > 0,
+            F.struct(F.lit(kind).alias("identifier_type"), F.col(column).alias("identifier_value")),
+        )
+        for column, kind in IDENTIFIERS.items()
+    ]
+    return F.array_compact(F.array(*pairs))

@@ -13,6 +13,7 @@ from jobs.lake.delta import ensure_table
 
 HELD = ["message_id", "source", "event_id", "body_hash"]
 SCHEMA = pa.schema({"message_id": pa.string(), "verdict": pa.string()})
+NONE = SCHEMA.empty_table()
 Key = tuple[str, str]
 
 
@@ -45,3 +46,11 @@ def held_events(settings: Settings, days: Iterable[date], candidates: pa.Table) 
     silver = ensure_table(settings, "silver_events").to_pyarrow_dataset()
     # Few files at a time: with Arrow's own readahead memory grows with the table.
     return silver.to_table(columns=HELD, filter=is_meant, fragment_readahead=1, batch_readahead=4)
+
+
+def held_records(settings: Settings, candidates: pa.Table) -> pa.Table:
+    """The same of silver's records: a version is its content, so that the two can only be equal."""
+    is_meant = pc.field("record_id").isin(candidates.column("event_id").unique())
+    silver = ensure_table(settings, "silver_records").to_pyarrow_dataset()
+    found = silver.to_table(columns=["message_id", "source", "record_id"], filter=is_meant)
+    return found.rename_columns(HELD[:3]).append_column("body_hash", pa.repeat("", found.num_rows))

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from expectations.contracts import FieldContract, PiiClass, SourceContract
 from jobs.ingest.reasons import Reason
-from jobs.ingest.stream import tokenize, vaulted
+from jobs.ingest.stream import consents, dedupe, tokenize, vaulted
 from jobs.ingest.stream.strict import text_error
 from jobs.ingest.stream.validate import ISO_DATE, as_array, error, field_errors, joined, leaks_address
 from jobs.privacy.keys import TokenKey
@@ -62,9 +62,14 @@ def judge_records(bronze: DataFrame, sources: list[SourceContract], key: TokenKe
         }
         | raw
     )
+    return _identified(keyed, sources, key)
+
+
+def _identified(keyed: DataFrame, sources: list[SourceContract], key: TokenKey) -> DataFrame:
+    """Adds who and what the row is, in the columns that events have too."""
     # A version is its content at its time: the same row again in the same delivery is a repeat, tomorrow's is news.
     version = F.sha2(F.concat_ws(SEPARATOR, "source", "record_key", F.col("valid_from").cast("string"), "payload"), 256)
-    return keyed.withColumns(
+    named = keyed.withColumns(
         {
             "record_id": version,
             "event_id": version,
@@ -74,9 +79,17 @@ def judge_records(bronze: DataFrame, sources: list[SourceContract], key: TokenKe
             "name": F.col("object"),
             "email_token": tokenize.token("email", F.col("email"), key),
             "phone_token": tokenize.token("phone", F.col("phone"), key),
-            "pairs": _by_source(sources, lambda s: _identifier_pairs(s, key), _PAIRS),
+            "identifiers": _by_source(sources, lambda s: _identifiers(s, key), _PAIRS),
             "stated": _by_source(sources, _stated_consents, _STATED),
-            "also_vaulted": _by_source(sources, lambda s: vaulted.of_records(s, _cell, key), vaulted.PAIRS),
+        }
+    )
+    return named.withColumns(
+        {
+            "key_hash": dedupe.key_hash(),
+            "body_hash": F.lit(""),
+            "is_suppressed": F.lit(False),
+            "vaulted": _by_source(sources, lambda s: vaulted.of_records(s, _cell, key), vaulted.PAIRS),
+            "statements": _statements(),
         }
     )
 
@@ -137,7 +150,7 @@ def _field_rules(source: SourceContract, name: str, field: FieldContract) -> lis
     return rules
 
 
-def _identifier_pairs(source: SourceContract, key: TokenKey) -> Column:
+def _identifiers(source: SourceContract, key: TokenKey) -> Column:
     pairs = []
     for kind, column in source.identifiers.items():
         value = tokenize.token(kind, _cell(column), key) if kind in TOKENISED else _cell(column)
@@ -156,11 +169,11 @@ def _stated_consents(source: SourceContract) -> Column:
     return F.array(*stated) if stated else F.array().cast(_STATED)
 
 
-def record_identifiers(frame: DataFrame) -> DataFrame:
-    """Accepted records → one row per record and identifier it carries."""
-    return frame.select("*", F.inline("pairs"))
+def _statements() -> Column:
+    """What the row states, per identifier and purpose."""
+    stated = F.filter("stated", lambda entry: entry["status"].isNotNull())
 
+    def of_identifier(identifier: Column) -> Column:
+        return F.transform(stated, lambda entry: consents.statement(identifier, entry))
 
-def record_consents(identified: DataFrame) -> DataFrame:
-    """Rows of `record_identifiers` → one row per identifier and purpose stated."""
-    return identified.select("*", F.inline("stated")).where("status is not null")
+    return F.when(F.size(stated) > 0, F.flatten(F.transform("identifiers", of_identifier)))

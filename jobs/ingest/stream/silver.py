@@ -8,8 +8,8 @@ import logging
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from functools import partial, reduce
+from dataclasses import dataclass, replace
+from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -19,13 +19,16 @@ from jobs.core.catalog import lake_table
 from jobs.core.failpoints import Failpoint, Sabotage, fail_at, fail_when_files_appear, sabotaged
 from jobs.core.settings import Settings
 from jobs.ingest import outliers
-from jobs.ingest.stream import consents, events, records, validate, vaulted
+from jobs.ingest.outliers import Bound
+from jobs.ingest.stream import events, records
+from jobs.ingest.stream.big_batch import place_big, staged
 from jobs.ingest.stream.in_force import ContractHistory, InForce, last_begun
 from jobs.ingest.stream.known import KnownEvents
 from jobs.ingest.stream.outputs import EVENT_COLUMNS, Judged
 from jobs.ingest.stream.restart import not_yet_placed
+from jobs.ingest.stream.small_batch import is_small, place_small
 from jobs.lake.checkpoints import checkpoint_id
-from jobs.lake.frames import append_once
+from jobs.lake.frames import Rows, append_once, to_arrow
 from jobs.privacy import vault
 from jobs.privacy.keys import TokenKey
 
@@ -33,7 +36,16 @@ log = logging.getLogger(__name__)
 QUERY = "silver"
 ACCEPTED = ("silver_events", "silver_records", "silver_identifiers", "consents")
 SET_ASIDE = ("quarantine_messages", "ops_dropped_messages")
-STAGING = {"compression": "none", "parquet.enable.dictionary": "false"}
+
+
+@dataclass(frozen=True)
+class Present:
+    """What a batch holds: its sources, whether a door has looked at all texts, and how much there is."""
+
+    sources: frozenset[str]
+    is_checked: bool
+    rows: int
+    characters: int
 
 
 class SilverBatch:
@@ -48,7 +60,7 @@ class SilverBatch:
         self.work = settings.home / "spark" / "batch"
         self.known = KnownEvents(session, settings)
         self.threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="silver")
-        self.rules: dict[tuple[int, frozenset[str]], validate.Rules] = {}
+        self.judgements: dict[tuple[int, frozenset[str], tuple[Bound, ...]], events.Judgement] = {}
         self.late: list[Callable[[], None]] = []
 
     def __call__(self, batch: DataFrame, batch_id: int) -> None:
@@ -69,78 +81,79 @@ class SilverBatch:
         log.info("silver batch %d: written", batch_id)
 
     def judge(self, batch: DataFrame, rules: InForce | None = None) -> Judged:
-        """Bronze-shaped rows → the same rows judged, through files that are gone when the batch ends.
+        """Bronze-shaped rows → what the tables get: in memory when they are few, else by Spark and through files that are
+        gone when the batch ends.
 
-        Only the contracts of the sources in the batch take part: most batches hold few sources, and a short judgement is
-        planned, compiled and run faster. `rules`: the contracts in force; without, those of today.
+        Only the contracts of the sources in the batch take part. `rules`: the contracts in force; without, those of today.
         """
         rules = rules or self.contracts.today
         shutil.rmtree(self.work, ignore_errors=True)  # what a killed batch left behind
         present = self._present(batch)
-        records_of = [s for name, s in rules.sources.items() if name in present and s.kind == "records"]
-        sources = {name: s for name, s in rules.sources.items() if name in present and s.kind == "events"}
-        is_record = F.col("source").isin(*[s.name for s in records_of]) if records_of else F.lit(False)
-        if all(present.values()):
+        if present.is_checked:
             batch = batch.withColumn("is_checked", F.lit(True))  # the stream's own look at the text is left out
+        stages = self._stages(batch, rules, present)
+
+        def payloads(message_ids: list[str]) -> DataFrame:
+            return batch.where(F.col("message_id").isin(message_ids))
+
+        if is_small(self.settings, present.rows, present.characters):
+            found = dict(self.threads.map(lambda name: (name, stages[name].toArrow()), stages))
+            return place_small(self.known, self.settings, found.get("events"), found.get("records"), payloads)
+        files = dict(
+            self.threads.map(lambda name: (name, staged(self.session, stages[name], self.work / name)), stages)
+        )
+        return place_big(self.known, self.settings, files.get("events"), files.get("records"), payloads)
+
+    def _stages(self, batch: DataFrame, rules: InForce, present: Present) -> dict[str, DataFrame]:
+        """The judgement of events, of records, or both; nothing is computed yet."""
+        records_of = [s for name, s in rules.sources.items() if name in present.sources and s.kind == "records"]
+        sources = {n: s for n, s in rules.sources.items() if n in present.sources and s.kind == "events"}
+        is_record = F.col("source").isin(*[s.name for s in records_of]) if records_of else F.lit(False)
         stages: dict[str, DataFrame] = {}
-        if len(present) > len(records_of):
+        if len(present.sources) > len(records_of):
             stages["events"] = self._judged_events(batch.where(~is_record), replace(rules, sources=sources))
         if records_of:
             stages["records"] = records.judge_records(batch.where(is_record), records_of, self.key)
-        staged = dict(self.threads.map(lambda name: (name, self._staged(stages[name], name)), stages))
-        return self.known.judged(staged.get("events"), staged.get("records"), batch)
+        return {name: _without_good_payloads(frame) for name, frame in stages.items()}
 
-    def _present(self, batch: DataFrame) -> dict[str, bool]:
-        """The sources in the batch, and whether a door has looked at all of their texts."""
-        checked = F.min(F.coalesce("is_checked", F.lit(False))).alias("checked")
-        found = batch.groupBy("source").agg(checked).toArrow().to_pydict()
-        return dict(zip(found["source"], found["checked"], strict=True))
+    def _present(self, batch: DataFrame) -> Present:
+        columns = {
+            "checked": F.min(F.coalesce("is_checked", F.lit(False))),
+            "rows": F.count("*"),
+            "characters": F.sum(F.coalesce(F.length("payload"), F.lit(0))),
+        }
+        found = (
+            batch.groupBy("source").agg(*[value.alias(name) for name, value in columns.items()]).toArrow().to_pydict()
+        )
+        return Present(frozenset(found["source"]), all(found["checked"]), sum(found["rows"]), sum(found["characters"]))
 
     def _judged_events(self, rows: DataFrame, present: InForce) -> DataFrame:
-        bounds = outliers.read_bounds(self.settings, present.events.values())
-        kept = (present.since, frozenset(present.sources))
-        if kept not in self.rules:
-            self.rules[kept] = validate.rules_of(present.sources, present.events)
-        judged = events.judge_events(
-            rows, present.sources, present.events, self.key, bounds=bounds, rules=self.rules[kept]
-        )
-        judged = judged.withColumn("is_suppressed", consents.is_suppressed())
-        return judged.select(*EVENT_COLUMNS, "endpoint", "receipt", "payload_error")
-
-    def _staged(self, frame: DataFrame, name: str) -> DataFrame:
-        """The judged rows, computed once, through a file: what follows plans against a few columns of Parquet and not
-        against the whole judgement again, and holds nothing in memory. Closed to others, gone when the batch ends; plain
-        encoding, since it is read within seconds."""
-        self.work.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = str(self.work / name)
-        writer = _without_good_payloads(frame).write.mode("overwrite").options(**STAGING)
-        writer.parquet(path)
-        return self.session.read.schema(frame.schema).parquet(path)
+        bounds = tuple(outliers.read_bounds(self.settings, present.events.values()))
+        kept = (present.since, frozenset(present.sources), bounds)
+        if kept not in self.judgements:
+            self.judgements[kept] = events.judgement_of(present.sources, present.events, self.key, bounds)
+        return events.judge_events(rows, self.judgements[kept], self.key).select(*EVENT_COLUMNS)
 
     def write(self, judged: Judged, *, app_id: str, version: int, mark: str) -> None:
         """Appends the batch to all tables, what is accepted first; each table skips what it has seen."""
         self.keep_identifiers(judged)
-        tables = {name: frame for name, frame in judged.tables().items() if name not in judged.empty}
-        marked = {name: frame.withColumn("ingest_batch", F.lit(mark)) for name, frame in tables.items()}
-        accepted, set_aside = ([name for name in names if name in marked] for names in (ACCEPTED, SET_ASIDE))
-        append = partial(
-            self._append, app_id=app_id, version=version, is_small=judged.rows <= self.settings.small_batch_rows
-        )
-        list(self.threads.map(lambda name: append(marked[name], name), accepted))
+        tables = judged.tables(mark)
+        accepted, set_aside = ([name for name in names if name in tables] for names in (ACCEPTED, SET_ASIDE))
+        append = partial(self._append, app_id=app_id, version=version)
+        list(self.threads.map(lambda name: append(tables[name], name), accepted))
         self.known.remember()
         fail_at(self.settings, Failpoint.AFTER_SILVER_BEFORE_QUARANTINE)
         if sabotaged(self.settings, Sabotage.QUARANTINE_AFTER_COMMIT):
-            held = {name: self.session.createDataFrame(marked[name].toArrow()) for name in set_aside}
-            self.late = [partial(append, frame, name) for name, frame in held.items()]
+            self.late = [partial(append, to_arrow(tables[name], name), name) for name in set_aside]
             return
-        list(self.threads.map(lambda name: append(marked[name], name), set_aside))
+        list(self.threads.map(lambda name: append(tables[name], name), set_aside))
 
-    def _append(self, frame: DataFrame, name: str, *, app_id: str, version: int, is_small: bool) -> None:
+    def _append(self, rows: Rows, name: str, *, app_id: str, version: int) -> None:
         unguarded = sabotaged(self.settings, Sabotage.NO_VERSION_CHECK)
         if name == "silver_events":
             fail_when_files_appear(self.settings, lake_table(name).path(self.settings))
         transaction = None if unguarded else f"{app_id}:{name}"
-        append_once(frame, self.settings, name, app_id=transaction, version=version, is_small=is_small)
+        append_once(rows, self.settings, name, app_id=transaction, version=version)
 
     def write_late(self) -> None:
         """Only with the sabotage QUARANTINE_AFTER_COMMIT: what a batch held back until Spark had committed it."""
@@ -154,13 +167,9 @@ class SilverBatch:
         shutil.rmtree(self.work, ignore_errors=True)
 
     def keep_identifiers(self, judged: Judged) -> None:
-        """Stores token → value of everything that silver is about to refer to by token; before silver, not after. Suppressed
-        events are among it: what they say of consent is kept, and must survive a rotation of the key."""
-        if not judged.has_contacts:
-            return
-        pairs = [vaulted.pairs(frame) for frame in (*judged.unique_events(), *judged.accepted_records())]
-        found = reduce(lambda a, b: a.union(b), pairs).distinct().toArrow().to_pydict()
-        vault.store(self.settings, zip(found["token"], found["value"], strict=True))
+        """Stores token → value of everything that silver is about to refer to by token; before silver, not after."""
+        if pairs := list(judged.vaulted()):
+            vault.store(self.settings, pairs)
 
 
 def _without_good_payloads(frame: DataFrame) -> DataFrame:
