@@ -102,6 +102,11 @@ ORDERS: list[dict[str, Any]] = [
     ORDER | {"paid": "perhaps", "extra": "none"},
     ORDER | {"profiling": "perhaps", "sharing": "perhaps", "id": "w-6"},
 ]
+# A source that takes any event, without a mapping; and an alias from a name that is an address.
+GATE: dict[str, Any] = {
+    "name": "gate", "kind": "events", "format": "ndjson", "description": "D.", "events": [], "unknown_events": "accept",
+}  # fmt: skip
+ALIAS = {"messageId": "g-1", "type": "alias", "timestamp": "2017-05-01T10:00:00Z", "previousId": ANN, "userId": "u-1"}
 
 
 @dataclass
@@ -114,18 +119,19 @@ class Judged:
 
 @pytest.fixture(scope="module")
 def judged(session: SparkSession) -> Judged:
-    """All messages of this file through one judgement, told apart by a group: "vendors", "till", "shop"."""
+    """All messages of this file through one judgement, told apart by a group: "vendors", "till", "shop", "gate"."""
     found = [("vendors", place, e.source, e.payload) for place, e in enumerate(EXAMPLES)]
     found += [("till", place, "till", row) for place, row in enumerate(SALES)]
     found += [("shop", place, "shop", {"order": order}) for place, order in enumerate(ORDERS)]
+    found += [("gate", 0, "gate", ALIAS)]
     rows = [
         (source, f"{group}:{place:02}", json.dumps(payload), None, None, None, RECEIVED, place, False)
         for group, place, source, payload in found
     ]
-    sources = contracts.sources() | {s["name"]: SourceContract.model_validate(s) for s in (TILL, SHOP)}
+    sources = contracts.sources() | {s["name"]: SourceContract.model_validate(s) for s in (TILL, SHOP, GATE)}
     judgement = events.judgement_of(sources, contracts.events(), KEY)
     frame = events.judge_events(session.createDataFrame(rows, SCHEMA), judgement, KEY).localCheckpoint()
-    grouped: dict[str, list[Row]] = {"vendors": [], "till": [], "shop": []}
+    grouped: dict[str, list[Row]] = {"vendors": [], "till": [], "shop": [], "gate": []}
     for row in frame.orderBy("message_id").collect():
         grouped[row.message_id.split(":")[0]].append(row)
     stated = frame.where(F.size("errors") == 0).select("message_id", F.inline("statements"))
@@ -264,3 +270,8 @@ def test_the_smallest_mapping_makes_messages_without_a_name(session: SparkSessio
     assert json.loads(rows[0].message) == {
         "messageId": "1", "type": "identify", "timestamp": "2017-05-01", "userId": "u", "traits": {"plan": "free"},
     }  # fmt: skip
+
+
+def test_an_alias_brings_no_address_into_silver(judged: Judged) -> None:
+    (row,) = judged.rows["gate"]
+    assert row.errors == ["undeclared_pii:anonymousId"]

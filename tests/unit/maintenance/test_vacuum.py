@@ -10,6 +10,7 @@ from checkpointkit import TODAY, Streams
 from deltalake import DeltaTable
 
 from jobs.core.catalog import lake_table
+from jobs.core.clock import Clock
 from jobs.core.errors import UsageError
 from jobs.core.failpoints import Failpoint
 from jobs.core.settings import Settings, bin_path, load_settings
@@ -125,6 +126,22 @@ def test_old_commits_of_bronze_go_only_when_the_stream_is_past_them(streams: Str
     week_ago = (now - 169 * HOUR).timestamp()
     os.utime(commit, (week_ago, week_ago))
     assert not stream_needs.log_may_go(settings, now)
+
+
+@pytest.mark.parametrize(("hours_ago", "cleaned"), [(1, 1), (169, 0)])
+def test_the_log_is_cleaned_by_the_clock_of_the_machine_whatever_the_runs_is(
+    streams: Streams, monkeypatch: pytest.MonkeyPatch, hours_ago: int, cleaned: int
+) -> None:
+    """A run under an old clock takes the commit that the stream is at for young; delta-rs would clean it away."""
+    settings = compacted(streams)
+    position = stream_needs.position(settings)
+    assert position is not None
+    written = (Clock().now() - hours_ago * HOUR).timestamp()
+    os.utime(deltalog.commit_file(lake_table("bronze_messages").path(settings), position.version), (written, written))
+    calls: list[DeltaTable] = []
+    monkeypatch.setattr(DeltaTable, "cleanup_metadata", lambda table: calls.append(table))
+    vacuum(settings, "bronze_messages", AT)
+    assert len(calls) == cleaned
 
 
 def test_a_table_whose_log_forgets_sooner_is_left_alone(streams: Streams) -> None:
