@@ -68,7 +68,8 @@ class IngestSide:
         return sealed == row_count(self._settings, "bronze_messages") and not in_flight(self._settings)
 
     def _has_segment(self) -> bool:
-        return any(log_folder(self._settings).glob("*.log"))
+        # A segment whose collector was killed is still called `.open`; sealing takes it all the same.
+        return any(log_folder(self._settings).glob("[!.]*"))
 
     def _start(self, **settings: str) -> Child:
         return self._children.start("ingest", "ingest", "run", "--continuous", "--every", EVERY, **settings)
