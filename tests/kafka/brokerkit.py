@@ -1,4 +1,4 @@
-"""A real Kafka broker on loopback for tests: one KRaft node from the verified jars of infra/kafka-broker, and what is done to it.
+"""A real Kafka broker on loopback for tests: a KRaft node from the verified jars of infra/kafka-broker, and what is done to it.
 
 Two listeners: a plain one, whose users may do everything, and one with passwords, where `reader` may do everything and
 `outsider`, without any rights, nothing.
@@ -24,11 +24,11 @@ from jobs.lake.jars import fetch
 PASSWORD = "for-tests-only"
 JVM = ["-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
 PROPERTIES = """
-process.roles=broker,controller
-node.id=1
+process.roles={roles}
+node.id={node}
 controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{plain},SASL://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{plain},SASL://127.0.0.1:{sasl}{listener}
 advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SASL://127.0.0.1:{sasl}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
 sasl.enabled.mechanisms=PLAIN
@@ -44,6 +44,8 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=1
 group.initial.rebalance.delay.ms=0
+leader.imbalance.check.interval.seconds=1
+leader.imbalance.per.broker.percentage=0
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
 log.cleaner.backoff.ms=200
@@ -62,12 +64,17 @@ def free_port() -> int:
 
 @dataclass
 class Broker:
-    """One node; `folder` holds its log. It can be killed and started again on the same ports."""
+    """One node; `folder` holds its log. It can be killed and started again on the same ports.
+
+    The first node of a cluster is its controller; a second one is made with `first`.
+    """
 
     home: Path
     folder: Path
+    first: "Broker | None" = None
     plain: int = field(default_factory=free_port)
     sasl: int = field(default_factory=free_port)
+    controller: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -85,10 +92,15 @@ class Broker:
         return [java, *JVM, "-cp", ":".join(str(jar) for jar in jars), *arguments]
 
     def format(self) -> None:
-        """Makes the log folder of a new cluster."""
+        """Makes the log folder of a new node."""
         self.folder.mkdir(parents=True)
-        names = {"plain": self.plain, "sasl": self.sasl, "controller": free_port(), "password": PASSWORD}
-        self.properties.write_text(PROPERTIES.format(logs=self.folder / "log", **names), encoding="utf-8")
+        names = {"plain": self.plain, "sasl": self.sasl, "password": PASSWORD, "logs": self.folder / "log"}
+        if self.first is None:
+            controller, listener = self.controller, f",CONTROLLER://127.0.0.1:{self.controller}"
+            place = {"node": 1, "roles": "broker,controller", "controller": controller, "listener": listener}
+        else:
+            place = {"node": 2, "roles": "broker", "controller": self.first.controller, "listener": ""}
+        self.properties.write_text(PROPERTIES.format(**names, **place), encoding="utf-8")
         command = self._java(
             "kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", str(self.properties)
         )
@@ -120,13 +132,21 @@ class Broker:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait(20)
 
-    def topic(self, name: str = "", partitions: int = 1, **config: str) -> str:
+    def topic(self, name: str = "", partitions: int = 1, replicas: int = 1, **config: str) -> str:
         """A new topic; `name_with_underscores` in `config` stands for its dotted setting."""
         name = name or f"t{uuid4().hex[:8]}"
         settings = {key.replace("_", "."): value for key, value in config.items()}
-        new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
+        new = NewTopic(name, num_partitions=partitions, replication_factor=replicas, config=settings)
         self.admin.create_topics([new])[name].result(20)
         return name
+
+    def leaders(self, topic: str) -> list[int]:
+        """The node that leads each partition, -1 where none does; empty while nobody answers."""
+        try:
+            found = self.admin.list_topics(topic, timeout=2).topics[topic].partitions
+        except KafkaException:
+            return []
+        return [found[number].leader for number in sorted(found)]
 
     def drop(self, topic: str) -> None:
         """Deletes a topic; returns when its name is free."""

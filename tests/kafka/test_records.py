@@ -20,7 +20,7 @@ Where list 6C of the promises is shown, row by row:
 | 14 | compressed bomb | here: `too_long` |
 | 15 | schema registry down | no registry is used; docs/kafka.md |
 | 16 | poison pill at the head of each partition | here |
-| 17 | broker restarts | test_collector: a broker that is killed under a reader; leader changes need more than one node |
+| 17 | broker restarts, leader changes | test_leaders; test_collector: the only broker killed under a reader |
 | 18 | clock skew between brokers | here with 10: no broker's clock is used |
 | 19 | producer without rights | test_access |
 | 20 | replay of a whole topic | here: 0 new rows |
