@@ -135,8 +135,11 @@ def pending(settings: Settings) -> dict[str, list[str]]:
 
 
 def known(settings: Settings) -> int:
-    """How many identifiers the vault holds."""
-    with closing(sqlite3.connect(settings.home / "vault" / "identifiers.db")) as connection:
+    """How many identifiers the vault holds; it is made when it gets the first one."""
+    file = settings.home / "vault" / "identifiers.db"
+    if not file.exists():
+        return 0
+    with closing(sqlite3.connect(file)) as connection:
         return int(connection.execute("select count(*) from identifiers").fetchone()[0])
 
 
