@@ -6,6 +6,8 @@ from pathlib import Path
 
 from jobs.core.settings import Settings
 
+ENDED = "c360-dag-ended"  # begins the line, with the exit code behind it, that tells the end of a DAG that was tested
+
 
 @dataclass(frozen=True)
 class TaskExit:

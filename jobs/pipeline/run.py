@@ -1,9 +1,7 @@
-"""`c360 run`: sample, lake, then the DAGs one after the other through `airflow dags test`, one process at a time."""
+"""`c360 run`: sample, lake, then the DAGs one after the other as `airflow dags test` runs them, one process at a time."""
 
 import re
 import subprocess
-from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,10 +10,10 @@ import click
 from jobs.core.definitions import load_pulls, load_syncs
 from jobs.core.errors import ExitCode, PermanentError
 from jobs.core.exits import TaskExit, record_exit, recorded_exits
-from jobs.core.settings import Settings, bin_path, find_java
+from jobs.core.settings import Settings, find_java
 from jobs.pipeline.airflow_env import airflow_environment, forget_queued_events, migrate_once
-from jobs.pipeline.output import is_progress, task_started, task_text
-from jobs.pipeline.processes import interruptible, kill_tree
+from jobs.pipeline.processes import interruptible
+from jobs.pipeline.watch import Airflow, Watch
 from jobs.sample.files import held_households, own_files
 
 JAVA_VERSIONS = (17, 21)
@@ -23,7 +21,6 @@ JAVA_REMEDY = (
     "Java 17 or 21 is needed, found {found}; "
     "Debian or Ubuntu: apt-get install -y openjdk-17-jre-headless · macOS: brew install openjdk@17"
 )
-TAIL_LINES = 25
 
 
 class StageFailedError(PermanentError):
@@ -57,8 +54,9 @@ class Pipeline:
             environment = airflow_environment(self.settings)
             if migrate_once(self.settings, environment):
                 click.echo("airflow: database ready")
-            for dag_id in dag_order(self.settings):
-                self._run_dag(dag_id, environment)
+            with Airflow(environment) as airflow:
+                for dag_id in dag_order(self.settings):
+                    self._run_dag(dag_id, airflow)
             forget_queued_events(self.settings)
         return ExitCode.REFUSED_INPUT if self.refused_input else ExitCode.OK
 
@@ -84,11 +82,11 @@ class Pipeline:
             watch.show_tail()
             raise StageFailedError(f"`c360 {' '.join(arguments)}` failed; all of it: {watch.log}", _exit_of([code]))
 
-    def _run_dag(self, dag_id: str, environment: dict[str, str]) -> None:
+    def _run_dag(self, dag_id: str, airflow: Airflow) -> None:
         before = len(recorded_exits(self.settings))
         click.echo(f"▶ {dag_id}")
         watch = Watch(self.logs / f"{dag_id}.log", unwrap=True)
-        code = watch.run([bin_path("airflow"), "dags", "test", dag_id], environment)
+        code = airflow.test(dag_id, watch)
         exits = recorded_exits(self.settings)[before:]
         self.refused_input += [e.task_id for e in exits if e.exit_code == ExitCode.REFUSED_INPUT]
         if code != ExitCode.OK:
@@ -97,62 +95,6 @@ class Pipeline:
             raise StageFailedError(
                 f"{dag_id} stopped{last}; all of it: {watch.log}", _exit_of([e.exit_code for e in exits[-1:]])
             )
-
-
-@dataclass
-class Watch:
-    """Runs one process, writes all it says to `log`, and shows the lines that tell of progress."""
-
-    log: Path
-    unwrap: bool
-    _tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
-    _shown: set[str] = field(default_factory=set)
-
-    def run(self, command: list[str], environment: dict[str, str]) -> int:
-        """Exit code of the process; it and all below it are ended when we are interrupted."""
-        process = subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="backslashreplace",
-            start_new_session=True,
-        )
-        try:
-            with self.log.open("w", encoding="utf-8") as log:
-                for line in _lines(process):
-                    log.write(line + "\n")
-                    self._show(line)
-            return process.wait()
-        except BaseException:
-            kill_tree(process)
-            raise
-
-    def _show(self, line: str) -> None:
-        task = task_started(line) if self.unwrap else None
-        text = task_text(line) if self.unwrap else line
-        if task:
-            click.echo(f"  · {task}")
-            self._tail.clear()
-        elif text is not None:
-            self._tail.append(text)
-            if is_progress(text):
-                click.echo(f"    {text}")
-                self._shown.add(text)
-
-    def show_tail(self) -> None:
-        """The last lines of the step that failed, except those already shown."""
-        for text in self._tail:
-            if text not in self._shown and text.strip():
-                click.echo(f"    {text}", err=True)
-
-
-def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
-    assert process.stdout is not None
-    for line in process.stdout:
-        yield line.rstrip("\n")
 
 
 def _exit_of(codes: list[int]) -> ExitCode:

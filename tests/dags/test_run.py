@@ -1,4 +1,4 @@
-"""`c360 run` over real `airflow dags test` processes, with a stand-in for the c360 command."""
+"""`c360 run` over a real Airflow, with a stand-in for the c360 command."""
 
 import subprocess
 import time

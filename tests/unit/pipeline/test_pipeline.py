@@ -6,14 +6,16 @@ from typing import Any, ClassVar
 import pytest
 
 from jobs.core.errors import ExitCode, PermanentError
-from jobs.core.exits import TaskExit, record_exit, recorded_exits
+from jobs.core.exits import ENDED, TaskExit, record_exit, recorded_exits
 from jobs.core.settings import Settings
 from jobs.pipeline import run as run_module
+from jobs.pipeline import watch as watch_module
 from jobs.pipeline.airflow_env import airflow_environment, password_file
 from jobs.pipeline.output import is_progress, task_started, task_text
 from jobs.pipeline.render import render, render_balance, verdict
-from jobs.pipeline.run import Pipeline, StageFailedError, Watch, dag_order, java_major
+from jobs.pipeline.run import Pipeline, StageFailedError, dag_order, java_major
 from jobs.pipeline.summary import Summary, dag_of, last_of, stage_key
+from jobs.pipeline.watch import Airflow, Watch
 from jobs.sample.files import marker_file
 
 HOOK = "[airflow.task.hooks.airflow.providers.standard.hooks.subprocess.SubprocessHook] loc=subprocess.py:106"
@@ -78,12 +80,28 @@ class FakeWatch(Watch):
     settings: ClassVar[Settings]
 
     def run(self, command: list[str], environment: dict[str, str]) -> int:
-        name = command[-1] if "dags" in command else " ".join(command[1:3])
+        return self.end(" ".join(command[1:3]))
+
+    def end(self, name: str) -> int:
         self.started.append(name)
         codes, code = self.script.get(name, ([0], 0))
         for number, task_code in enumerate(codes):
             record_exit(self.settings, TaskExit(name, f"task_{number}", "r", 1, task_code))
         return code
+
+
+class FakeAirflow(Airflow):
+    """Starts no process."""
+
+    def __enter__(self) -> Airflow:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def test(self, dag_id: str, watch: Watch) -> int:
+        assert isinstance(watch, FakeWatch)
+        return watch.end(dag_id)
 
 
 @pytest.fixture
@@ -92,6 +110,7 @@ def watch(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> type[FakeWatch
     monkeypatch.setattr(FakeWatch, "script", {})
     monkeypatch.setattr(FakeWatch, "started", [])
     monkeypatch.setattr(run_module, "Watch", FakeWatch)
+    monkeypatch.setattr(run_module, "Airflow", FakeAirflow)
     monkeypatch.setattr(run_module, "require_supported_java", lambda: 17)
     monkeypatch.setattr(run_module, "migrate_once", lambda settings, environment: False)
     monkeypatch.setattr(run_module, "forget_queued_events", lambda settings: None)
@@ -174,6 +193,21 @@ def test_watch_shows_progress_and_keeps_everything(tmp_path: Path, capsys: pytes
     assert watch.run(["/bin/sh", "-c", script], {"PATH": "/bin:/usr/bin"}) == 5
     assert capsys.readouterr().out == "    12:00:01 INFO    jobs.lake.runs  ingest.run: ok\n"
     assert (tmp_path / "all.log").read_text() == f"{noise}\n{LINE}\n"
+
+
+def test_one_airflow_tests_dags_in_turn_and_its_death_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / "python"
+    fake.write_text(
+        f"#!/bin/sh\nwhile read name; do [ $name = dies ] && exit 7; echo said $name; echo '{ENDED} 3'; done\n"
+    )
+    fake.chmod(0o755)
+    monkeypatch.setattr(watch_module, "bin_path", lambda _: str(fake))
+    with Airflow({"PATH": "/bin:/usr/bin"}) as airflow:
+        codes = [airflow.test(name, Watch(tmp_path / f"{name}.log", unwrap=True)) for name in ("a", "b", "dies")]
+    assert codes == [3, 3, 7]
+    assert [(tmp_path / f"{name}.log").read_text() for name in ("a", "b", "dies")] == ["said a\n", "said b\n", ""]
 
 
 def test_airflow_lives_in_the_home_on_loopback(settings: Settings) -> None:
