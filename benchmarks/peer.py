@@ -23,6 +23,7 @@ from jobs.core.hashing import hash_parts
 from jobs.core.settings import Settings, load_settings
 from jobs.ingest.landing.text_check import text_error
 from jobs.ingest.stream.bots import ORDINARY, listed
+from jobs.ingest.stream.validate import IDS, LONGEST_ID
 from jobs.lake.delta import append, ensure_all
 from jobs.lake.duck import connect
 from jobs.privacy.keys import TokenKey, load_token_key
@@ -91,6 +92,7 @@ def judge_sql(key: TokenKey) -> str:
         error(f"coalesce(type not in {TYPES}, true)", "unknown_type", "type"),
         error("occurred_at is null", "bad_timestamp", "timestamp"),
         error(blank, "missing_identifier", "userId"),
+        *[error(f"length(m.{name}) > {LONGEST_ID}", "too_long", name) for name in IDS],
         error(f"type in {TYPES} and not is_known", "unknown_event", "event"),
         leaks(f"case when not (is_known and name in ({personal})) then body end", "properties"),
         leaks("context", "context"),

@@ -76,18 +76,27 @@ class Airflow:
     def test(self, dag_id: str, watch: Watch) -> int:
         """The exit code that `airflow dags test` would have had."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{dag_id}\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(f"{dag_id}\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            watch.follow(())
+            return self._process.wait() or 1  # it died since the last one
         codes: list[int] = []
         watch.follow(self._until_ended(codes))
         return codes[0] if codes else self._process.wait() or 1
 
     def _until_ended(self, codes: list[int]) -> Iterator[str]:
+        """The marker may stand behind a line that its writer did not end."""
         for line in _lines(self._process):
-            if line.startswith(f"{ENDED} "):
-                codes.append(int(line.removeprefix(ENDED)))
-                return
-            yield line
+            said, marker, code = line.partition(f"{ENDED} ")
+            if not marker:
+                yield line
+                continue
+            if said:
+                yield said
+            codes.append(int(code))
+            return
 
     def __exit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _at: TracebackType | None

@@ -108,6 +108,8 @@ GATE: dict[str, Any] = {
 }  # fmt: skip
 ALIAS = {"messageId": "g-1", "type": "alias", "timestamp": "2017-05-01T10:00:00Z", "previousId": ANN, "userId": "u-1"}
 
+LONG = ALIAS | {"messageId": "g" * 1_025, "previousId": "a-1", "userId": "u" * 1_024}
+
 
 @dataclass
 class Judged:
@@ -123,7 +125,7 @@ def judged(session: SparkSession) -> Judged:
     found = [("vendors", place, e.source, e.payload) for place, e in enumerate(EXAMPLES)]
     found += [("till", place, "till", row) for place, row in enumerate(SALES)]
     found += [("shop", place, "shop", {"order": order}) for place, order in enumerate(ORDERS)]
-    found += [("gate", 0, "gate", ALIAS)]
+    found += [("gate", place, "gate", payload) for place, payload in enumerate((ALIAS, LONG))]
     rows = [
         (source, f"{group}:{place:02}", json.dumps(payload), None, None, None, RECEIVED, place, False)
         for group, place, source, payload in found
@@ -273,5 +275,8 @@ def test_the_smallest_mapping_makes_messages_without_a_name(session: SparkSessio
 
 
 def test_an_alias_brings_no_address_into_silver(judged: Judged) -> None:
-    (row,) = judged.rows["gate"]
-    assert row.errors == ["undeclared_pii:anonymousId"]
+    assert judged.rows["gate"][0].errors == ["undeclared_pii:anonymousId"]
+
+
+def test_an_id_has_an_end(judged: Judged) -> None:
+    assert judged.rows["gate"][1].errors == ["too_long:messageId"]

@@ -8,9 +8,11 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
+from jobs.core.settings import Settings
 from jobs.ingest.stream.dedupe import CONFLICT, DUPLICATE
 from jobs.ingest.stream.local_outputs import LocalJudged
 from jobs.ingest.stream.outputs import EVENT_COLUMNS, SparkJudged
+from jobs.ingest.stream.small_batch import SMALL_CHARACTERS, characters, is_small
 from jobs.lake.frames import to_arrow
 
 pytestmark = pytest.mark.spark
@@ -84,6 +86,18 @@ def test_spark_and_memory_place_alike(session: SparkSession, kinds: tuple[str, .
     assert sorted(local.vaulted()) == sorted(spark.vaulted())
     whole = {"quarantine_messages", "ops_dropped_messages", "silver_identifiers", "consents"}
     assert set(in_memory) == whole | {f"silver_{kind}" for kind in kinds}
+
+
+def test_text_that_is_noted_beside_a_message_counts(session: SparkSession, settings: Settings) -> None:
+    """A door notes the whole context of a batch with each of its messages."""
+    rows = [("ab", "x" * 100), (None, "y" * 10), ("c", None)]
+    text = (
+        session.createDataFrame(rows, "payload string, receipt string").agg(characters()).toArrow().column(0)[0].as_py()
+    )
+    assert text == 113
+    assert is_small(settings, settings.small_batch_rows, SMALL_CHARACTERS)
+    assert not is_small(settings, settings.small_batch_rows + 1, 0)
+    assert not is_small(settings, 1, SMALL_CHARACTERS + 1)
 
 
 def test_every_message_is_in_one_place() -> None:

@@ -62,6 +62,12 @@ def accepted(batches: list[list[dict[str, Any]]]) -> tuple[dict[str, str], set[s
     return verdicts, {row["message_id"] for row in silver}
 
 
+def test_a_message_that_is_there_twice_is_not_its_own_repeat() -> None:
+    (row,) = messages(random.Random(SEED), 3)[:1]
+    twice = pa.Table.from_pylist([row, row], SCHEMA)
+    assert not len(local_verdicts(twice, twice.slice(0, 0).select(HELD)))
+
+
 def test_where_a_batch_ends_makes_no_difference() -> None:
     draw = random.Random(SEED)
     rows = sorted(messages(draw, 300), key=lambda row: row["receive_position"])

@@ -126,7 +126,7 @@ class Replay:
         characters = 0
         for row in self._repaired(quarantine, report):
             chunk.append(row)
-            characters += len(row["payload"] or "")
+            characters += len(row["payload"] or "") + len(row["receipt"] or "")
             if len(chunk) == CHUNK_ROWS or characters >= CHUNK_CHARACTERS:
                 yield chunk
                 chunk, characters = [], 0

@@ -13,7 +13,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from jobs.core.catalog import lake_table
 from jobs.core.settings import Settings
 from jobs.ingest.landing.seal import sealed_folder
-from jobs.ingest.stream.small_batch import is_small
+from jobs.ingest.stream.small_batch import characters, is_small
 from jobs.lake.checkpoints import checkpoint_id
 from jobs.lake.frames import append_once, select_contract, to_arrow
 
@@ -54,7 +54,7 @@ def start_bronze(session: SparkSession, settings: Settings, *, every: str | None
         return write_bronze(rows, settings, QUERY, checkpoint)
 
     def write(batch: DataFrame, batch_id: int) -> None:
-        size = batch.agg(F.count("*"), F.coalesce(F.sum(F.length("payload")), F.lit(0))).toArrow()
+        size = batch.agg(F.count("*"), characters()).toArrow()
         is_small_batch = is_small(settings, *(column[0].as_py() for column in size.columns))
         rows = to_arrow(batch, "bronze_messages") if is_small_batch else batch
         app_id = checkpoint_id(settings, QUERY)

@@ -24,8 +24,11 @@ def local_verdicts(candidates: pa.Table, held: pa.Table) -> pa.Table:
     known: dict[Key, dict[str, str]] = defaultdict(dict)
     for row in held.to_pylist():
         known[row["source"], row["event_id"]][row["message_id"]] = row["body_hash"]
-    found = []
+    found, seen = [], set()
     for row in rows:
+        if row["message_id"] in seen:
+            continue  # the candidate itself once more; it is not its own repeat
+        seen.add(row["message_id"])
         key = (row["source"], row["event_id"])
         # The candidate itself may be among the held ones, written before a crash.
         others = [body for message_id, body in known[key].items() if message_id != row["message_id"]]
@@ -52,5 +55,6 @@ def held_records(settings: Settings, candidates: pa.Table) -> pa.Table:
     """The same of silver's records: a version is its content, so that the two can only be equal."""
     is_meant = pc.field("record_id").isin(candidates.column("event_id").unique())
     silver = ensure_table(settings, "silver_records").to_pyarrow_dataset()
-    found = silver.to_table(columns=["message_id", "source", "record_id"], filter=is_meant)
+    columns = ["message_id", "source", "record_id"]
+    found = silver.to_table(columns=columns, filter=is_meant, fragment_readahead=1, batch_readahead=4)
     return found.rename_columns(HELD[:3]).append_column("body_hash", pa.repeat("", found.num_rows))

@@ -26,7 +26,7 @@ from jobs.ingest.stream.in_force import ContractHistory, InForce, last_begun
 from jobs.ingest.stream.known import KnownEvents
 from jobs.ingest.stream.outputs import EVENT_COLUMNS, Judged
 from jobs.ingest.stream.restart import not_yet_placed
-from jobs.ingest.stream.small_batch import is_small, place_small
+from jobs.ingest.stream.small_batch import characters, is_small, place_small
 from jobs.lake.checkpoints import checkpoint_id
 from jobs.lake.frames import Rows, append_once, to_arrow
 from jobs.privacy import vault
@@ -120,7 +120,7 @@ class SilverBatch:
         columns = {
             "checked": F.min(F.coalesce("is_checked", F.lit(False))),
             "rows": F.count("*"),
-            "characters": F.sum(F.coalesce(F.length("payload"), F.lit(0))),
+            "characters": characters(),
         }
         found = (
             batch.groupBy("source").agg(*[value.alias(name) for name, value in columns.items()]).toArrow().to_pydict()
@@ -131,6 +131,8 @@ class SilverBatch:
         bounds = tuple(outliers.read_bounds(self.settings, present.events.values()))
         kept = (present.since, frozenset(present.sources), bounds)
         if kept not in self.judgements:
+            current = {k: v for k, v in self.judgements.items() if (k[0], k[2]) == (kept[0], kept[2])}
+            self.judgements = current  # those of other contracts or of yesterday's usual values do not come back
             self.judgements[kept] = events.judgement_of(present.sources, present.events, self.key, bounds)
         return events.judge_events(rows, self.judgements[kept], self.key).select(*EVENT_COLUMNS)
 

@@ -6,7 +6,8 @@ A micro-batch of some thousand rows costs Spark more in planning than in work, a
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
 
 from jobs.core.settings import Settings
 from jobs.ingest.stream.big_batch import Payloads, conflicting
@@ -16,12 +17,19 @@ from jobs.ingest.stream.known import KnownEvents
 from jobs.ingest.stream.local_outputs import LocalJudged
 from jobs.ingest.stream.local_verdicts import held_records, local_verdicts
 
-SMALL_CHARACTERS = 64 * 2**20  # of text; most rows are a kilobyte, and no row more than a megabyte
+SMALL_CHARACTERS = 64 * 2**20  # of text; most rows are a kilobyte, the longest some megabytes
 
 
-def is_small(settings: Settings, rows: int, characters: int) -> bool:
+def characters() -> Column:
+    """How much text there is: of messages, and of what their doors noted, where a whole context may stand per message."""
+    return F.coalesce(
+        F.sum(F.coalesce(F.length("payload"), F.lit(0)) + F.coalesce(F.length("receipt"), F.lit(0))), F.lit(0)
+    )
+
+
+def is_small(settings: Settings, rows: int, text: int) -> bool:
     """Whether so many rows with so much text go through memory: `C360_SMALL_BATCH_ROWS`, and 64 Mi characters."""
-    return rows <= settings.small_batch_rows and characters <= SMALL_CHARACTERS
+    return rows <= settings.small_batch_rows and text <= SMALL_CHARACTERS
 
 
 def place_small(

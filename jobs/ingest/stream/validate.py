@@ -17,6 +17,7 @@ from expectations.contracts import EventContract, FieldContract, PiiClass, Sourc
 from jobs.ingest.reasons import Reason
 from jobs.ingest.stream.envelope import parse_time
 
+IDS = ("messageId", "userId", "anonymousId", "loyaltyId", "previousId", "groupId")
 KNOWN_TYPES = ("track", "identify", "page", "screen", "group", "alias")
 # Also as it looks inside a URL, where @ is %40.
 EMAIL_LIKE = r"[A-Za-z0-9._%+-]+(@|%40)[A-Za-z0-9-]+\.[A-Za-z]{2,}"
@@ -24,6 +25,7 @@ NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 INTEGER = r"^[+-]?\d{1,15}(\.0+)?$"
 ISO_DATE = "yyyy-MM-dd"
 NEXT = "\x1e"  # between the errors of a row
+LONGEST_ID = 1_024  # characters; an id is repeated for each identifier and statement of its message
 
 
 def error(condition: Column, reason: Reason, field: str) -> Column:
@@ -145,6 +147,7 @@ def _envelope_errors() -> list[Column]:
         error(~F.coalesce(F.col("type").isin(*KNOWN_TYPES), F.lit(False)), Reason.UNKNOWN_TYPE, "type"),
         error(F.col("occurred_at").isNull(), Reason.BAD_TIMESTAMP, "timestamp"),
         error(blank, Reason.MISSING_IDENTIFIER, "userId"),
+        *[error(F.length(f"m.{name}") > LONGEST_ID, Reason.TOO_LONG, name) for name in IDS],
     ]
 
 

@@ -200,13 +200,14 @@ def test_one_airflow_tests_dags_in_turn_and_its_death_is_a_failure(
 ) -> None:
     fake = tmp_path / "python"
     fake.write_text(
-        f"#!/bin/sh\nwhile read name; do [ $name = dies ] && exit 7; echo said $name; echo '{ENDED} 3'; done\n"
+        f"#!/bin/sh\nwhile read name; do [ $name = dies ] && exit 7; printf \"said $name\"; echo '{ENDED} 3'; done\n"
     )
     fake.chmod(0o755)
     monkeypatch.setattr(watch_module, "bin_path", lambda _: str(fake))
     with Airflow({"PATH": "/bin:/usr/bin"}) as airflow:
-        codes = [airflow.test(name, Watch(tmp_path / f"{name}.log", unwrap=True)) for name in ("a", "b", "dies")]
-    assert codes == [3, 3, 7]
+        names = ("a", "b", "dies", "late")
+        codes = [airflow.test(name, Watch(tmp_path / f"{name}.log", unwrap=True)) for name in names]
+    assert codes == [3, 3, 7, 7]
     assert [(tmp_path / f"{name}.log").read_text() for name in ("a", "b", "dies")] == ["said a\n", "said b\n", ""]
 
 
