@@ -27,6 +27,7 @@ from chaos.tiers import (
 from jobs.core.clock import Clock
 from jobs.core.settings import Settings
 from jobs.ingest.collector.keys import KeyKind, create_key
+from jobs.ingest.landing.files import LOG_SOURCE
 
 # A life of the ingest service is a few small batches in a cold JVM: Spark interprets its plans instead of compiling them
 # for longer than they run. What is proven, the order of the commits, is the same.
@@ -203,13 +204,18 @@ def _shortfalls(tier: Tier, report: Report, most_cut: int) -> list[str]:
 
 def _balance_problems(children: Children, report: Report) -> list[str]:
     """The conservation law, by the product's own command, against the checker's count."""
-    (row,) = balance(children)
+    rows = {str(row["source"]): row for row in balance(children)}
+    row, torn = rows.pop(SOURCE), rows.pop(LOG_SOURCE, {"received": 0, "quarantined": 0})
+    report.figures["torn_lines"] = torn["received"]
     verdict = report.verdict
     pairs = {
         "accepted": verdict.silver, "quarantined": verdict.quarantine, "suppressed": verdict.suppressed,
         "duplicate": verdict.repeats, "in_flight": 0,
     }  # fmt: skip
     report.figures["balance"] = " ".join(f"{name}={row[name]}" for name in ("received", *pairs))
-    return [
+    problems = [f"the balance knows a source {name}" for name in rows]
+    if torn["received"] != torn["quarantined"]:
+        problems.append(f"of {torn['received']} torn lines {torn['quarantined']} are in quarantine")
+    return problems + [
         f"balance says {name}={row[name]}, the checker {count}" for name, count in pairs.items() if row[name] != count
     ]
