@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from brokerkit import Broker
+from doorkit import wait_until
 from kafkakit import Reader, page
 
 from jobs.ingest.kafka.plan import make_plans
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.spark
 PARTITIONS = 2
 PER_SECOND = 100
 KILLS_OF_SECOND = 3
+SECONDS = 60
 
 
 @pytest.fixture
@@ -26,10 +28,10 @@ def second(broker: Broker, jar_home: Path, tmp_path: Path) -> Iterator[Broker]:
     found = Broker(jar_home, tmp_path / "node-2", first=broker)
     found.format()
     found.start()
-    wait_until(lambda: len(broker.admin.list_topics(timeout=5).brokers) == 2)
+    wait_until(lambda: len(broker.admin.list_topics(timeout=5).brokers) == 2, SECONDS)
     yield found
     found.kill()
-    wait_until(lambda: len(broker.admin.list_topics(timeout=5).brokers) == 1)
+    wait_until(lambda: len(broker.admin.list_topics(timeout=5).brokers) == 1, SECONDS)
 
 
 class Steady(threading.Thread):
@@ -54,13 +56,6 @@ class Steady(threading.Thread):
         self.failed += error is not None
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
 def test_leaders_that_change_lose_nothing_and_double_nothing(
     broker: Broker, second: Broker, reader: Callable[..., Reader]
 ) -> None:
@@ -75,18 +70,18 @@ def test_leaders_that_change_lose_nothing_and_double_nothing(
     for node, times in ((second, KILLS_OF_SECOND), (broker, 1)):
         for _ in range(times):
             # Each leads a partition, and by what both have.
-            wait_until(lambda: set(broker.leaders(topic)) == {1, 2})
+            wait_until(lambda: set(broker.leaders(topic)) == {1, 2}, SECONDS)
             led.append({1, 2})
             node.kill()
             if node is second:
-                wait_until(lambda: set(broker.leaders(topic)) == {1})
+                wait_until(lambda: set(broker.leaders(topic)) == {1}, SECONDS)
                 led.append({1})
             time.sleep(1)
             node.start()
-    wait_until(lambda: set(broker.leaders(topic)) == {1, 2})
+    wait_until(lambda: set(broker.leaders(topic)) == {1, 2}, SECONDS)
     writer.ending.set()
     writer.join()
-    wait_until(lambda: len(home.rows()) >= writer.sent or not query.isActive)
+    wait_until(lambda: len(home.rows()) >= writer.sent or not query.isActive, SECONDS)
     assert query.isActive, query.exception()
     query.stop()
     assert (writer.failed, len(led)) == (0, 2 * KILLS_OF_SECOND + 1)

@@ -1,6 +1,5 @@
 """A batch that is placed by Spark: judged once, through files, and looked at a few columns at a time."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -59,7 +58,6 @@ def staged(session: SparkSession, frame: DataFrame, path: Path) -> DataFrame:
     against the whole judgement again, and holds nothing in memory. Closed to others, gone when the batch ends; plain
     encoding, since it is read within seconds."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    shutil.rmtree(path, ignore_errors=True)
     frame.write.options(**STAGING).parquet(str(path))
     return session.read.schema(frame.schema).parquet(str(path))
 
