@@ -21,6 +21,8 @@ USER = "admin"
 # The JWT signature is HS512, which wants at least 64 bytes; shorter secrets end in "Invalid auth token".
 JWT_BYTES = 96
 FERNET_BYTES = 32
+# SQLite has one writer. Its default of 5 seconds is shorter than a slow disk may take, and Airflow loses the task then.
+LOCK_SECONDS = 120
 POOLS = {"warehouse": "DuckDB has one writer: build, gate and publish take turns"}
 
 
@@ -51,7 +53,7 @@ def airflow_environment(settings: Settings, port: int | None = None) -> dict[str
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(password_file(settings)),
         "CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout={LOCK_SECONDS}",
         "API__HOST": HOST,
         "API__PORT": str(port),
         "API__BASE_URL": f"http://{HOST}:{port}",
@@ -97,7 +99,7 @@ def forget_queued_events(settings: Settings) -> None:
     `airflow dags test` records events but consumes none, so a scheduler started later would run all DAGs once more, at
     the same time. Airflow offers this by its REST API only, and there is no server here.
     """
-    with closing(sqlite3.connect(airflow_home(settings) / "airflow.db")) as database, database:
+    with closing(sqlite3.connect(airflow_home(settings) / "airflow.db", timeout=LOCK_SECONDS)) as database, database:
         database.execute("delete from asset_dag_run_queue")
 
 

@@ -2,7 +2,7 @@
 
 import subprocess
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -11,10 +11,14 @@ import click
 
 from jobs.core.exits import ENDED
 from jobs.core.settings import bin_path
-from jobs.pipeline.output import is_progress, task_started, task_text
+from jobs.pipeline.output import is_progress, is_waiting, task_started, task_text
 from jobs.pipeline.processes import kill_tree
 
 TAIL_LINES = 25
+# Airflow says once a second that nothing can be started. Before a second try it does so for ten seconds; when it has lost
+# a task on an error of its own (its database was locked), for ever.
+MOST_WAITING = 60
+AGAIN, GIVEN_UP = "it is begun again", "for the second time, so it is given up"
 
 
 @dataclass
@@ -69,34 +73,57 @@ class Airflow:
         self._environment = environment
 
     def __enter__(self) -> "Airflow":
-        command = [bin_path("python"), "-m", "jobs.orchestration.in_turn"]
-        self._process = _started(command, self._environment, stdin=subprocess.PIPE)
+        self._start()
         return self
 
+    def _start(self) -> None:
+        command = [bin_path("python"), "-m", "jobs.orchestration.in_turn"]
+        self._process = _started(command, self._environment, stdin=subprocess.PIPE)
+
     def test(self, dag_id: str, watch: Watch) -> int:
-        """The exit code that `airflow dags test` would have had."""
+        """The exit code that `airflow dags test` would have had. A DAG that Airflow loses is begun again, once."""
+        codes: list[int] = []
+        watch.follow(self._lines_of(dag_id, codes))
+        return codes[0] if codes else self._process.wait() or 1  # it has died, now or since the last one
+
+    def _lines_of(self, dag_id: str, codes: list[int]) -> Iterator[str]:
+        for then in (AGAIN, GIVEN_UP):
+            is_lost = yield from self._until_ended(dag_id, codes)
+            if not is_lost:
+                return
+            kill_tree(self._process)
+            said = f"airflow has lost track of a task of {dag_id}; {then}"
+            click.echo(f"    {said}", err=True)
+            yield said
+            if then == AGAIN:
+                self._start()
+
+    def _until_ended(self, dag_id: str, codes: list[int]) -> Generator[str, None, bool]:
+        """Returns whether the DAG is lost. The marker may stand behind a line that its writer did not end."""
+        if not self._named(dag_id):
+            return False
+        waiting = 0
+        for line in _lines(self._process):
+            said, marker, code = line.partition(f"{ENDED} ")
+            if said or not marker:
+                yield said
+            if marker:
+                codes.append(int(code))
+                return False
+            waiting = waiting + 1 if is_waiting(line) else 0
+            if waiting > MOST_WAITING:
+                return True
+        return False
+
+    def _named(self, dag_id: str) -> bool:
+        """False when the process that should hear it is gone."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(f"{dag_id}\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            watch.follow(())
-            return self._process.wait() or 1  # it died since the last one
-        codes: list[int] = []
-        watch.follow(self._until_ended(codes))
-        return codes[0] if codes else self._process.wait() or 1
-
-    def _until_ended(self, codes: list[int]) -> Iterator[str]:
-        """The marker may stand behind a line that its writer did not end."""
-        for line in _lines(self._process):
-            said, marker, code = line.partition(f"{ENDED} ")
-            if not marker:
-                yield line
-                continue
-            if said:
-                yield said
-            codes.append(int(code))
-            return
+            return False
+        return True
 
     def __exit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _at: TracebackType | None

@@ -20,6 +20,8 @@ from jobs.warehouse.paths import public_marts
 from jobs.warehouse.reader import open_published
 
 HOUSEHOLDS = 60
+PATIENCE_SECONDS = 600
+TAIL = 6000  # characters of the log of the step that hangs
 SILVER = (
     "silver_events",
     "silver_identifiers",
@@ -77,9 +79,15 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def c360(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [bin_path("c360"), *arguments], env=environment(settings), capture_output=True, text=True, check=False
-    )
+    try:
+        return subprocess.run(
+            [bin_path("c360"), *arguments], env=environment(settings), capture_output=True, text=True, check=False,
+            timeout=PATIENCE_SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        logs = sorted((settings.home / "logs" / "run").glob("*.log"), key=lambda path: path.stat().st_mtime)
+        said = [(error.stdout or b"").decode(), *(path.read_text()[-TAIL:] for path in logs[-1:])]
+        pytest.fail("\n".join(["it hangs; what it said, and the last of its log:", *said]))
 
 
 def lake_hashes(settings: Settings) -> Hashes:

@@ -211,6 +211,23 @@ def test_one_airflow_tests_dags_in_turn_and_its_death_is_a_failure(
     assert [(tmp_path / f"{name}.log").read_text() for name in ("a", "b", "dies")] == ["said a\n", "said b\n", ""]
 
 
+@pytest.mark.parametrize(("losses", "expected"), [(1, 0), (2, -9)])
+def test_a_dag_that_airflow_loses_is_begun_again_once(
+    losses: int, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake, waits = tmp_path / "python", "… No tasks to run. unrunnable tasks: {<TaskInstance: a.b>} …"
+    lose = f"[ $(wc -c < {tmp_path}/starts) -le {losses} ] && yes '{waits}' 2>/dev/null"
+    fake.write_text(f"#!/bin/sh\nprintf . >> {tmp_path}/starts\nread name; {lose}\necho '{ENDED} 0'; read end\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr(watch_module, "bin_path", lambda _: str(fake))
+    with Airflow({"PATH": "/bin:/usr/bin"}) as airflow:
+        assert airflow.test("a", Watch(tmp_path / "a.log", unwrap=True)) == expected
+    told = [line for line in (tmp_path / "a.log").read_text().splitlines() if line != waits]
+    assert len(told) == losses
+    assert "it is begun again" in told[0]
+    assert ("given up" in capsys.readouterr().err) == (losses == 2)
+
+
 def test_airflow_lives_in_the_home_on_loopback(settings: Settings) -> None:
     environment = airflow_environment(settings, 8123)
     assert environment["AIRFLOW_HOME"].startswith(str(settings.home))
