@@ -16,6 +16,7 @@ class Usage:
     wall: float = 0.0
     peak_bytes: int = 0
     cpu_of: dict[int, float] = field(default_factory=dict)
+    _seen: frozenset[int] = frozenset()
 
     @property
     def cpu(self) -> float:
@@ -23,7 +24,8 @@ class Usage:
         return sum(self.cpu_of.values())
 
     def look(self, root: psutil.Process) -> None:
-        """One sample of the tree."""
+        """One sample of the tree. Memory counts from the second look at a process: between its fork and its exec, a
+        moment, a helper of the JVM shows the whole memory of the JVM as its own."""
         resident = 0
         try:
             tree = [root, *root.children(recursive=True)]
@@ -33,9 +35,10 @@ class Usage:
             try:
                 times = process.cpu_times()
                 self.cpu_of[process.pid] = times.user + times.system
-                resident += process.memory_info().rss
+                resident += process.memory_info().rss if process.pid in self._seen else 0
             except psutil.Error:
                 continue
+        self._seen = frozenset(process.pid for process in tree)
         self.peak_bytes = max(self.peak_bytes, resident)
 
     def __str__(self) -> str:

@@ -10,6 +10,10 @@ from jobs.lake.jars import groups_of, require_java, verify
 log = logging.getLogger(__name__)
 JVM_OPTIONS = "-XX:+UseParallelGC -XX:-DontCompileHugeMethods"
 
+# Where the judgement of many sources at once does not fit one method of the JVM, Spark says so in 400 lines of stack
+# trace and goes on without it, as it is meant to; a plan that cannot be run at all raises.
+CODE_GENERATOR = "org.apache.spark.sql.catalyst.expressions.codegen.CodeGenerator"
+
 
 def spark_options(settings: Settings) -> dict[str, str]:
     """Session options; each one that is not a default of Spark says why in stack-facts terms."""
@@ -55,5 +59,13 @@ def open_session(settings: Settings, app_name: str, **extra: str) -> SparkSessio
         builder = builder.config(key, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    _silence(session, CODE_GENERATOR)
     session.sparkContext.setCheckpointDir(str(settings.home / "spark" / "local" / "checkpoints"))
     return session
+
+
+def _silence(session: SparkSession, logger: str) -> None:
+    """`setLogLevel` knows one level for all loggers."""
+    assert session._jvm is not None
+    log4j = session._jvm.org.apache.logging.log4j
+    log4j.core.config.Configurator.setLevel(logger, log4j.Level.OFF)
