@@ -144,6 +144,13 @@ bench-collector: setup ## events per second that the collector acknowledges, bes
 bench-ingest: setup ## the ingest stream beside a DuckDB + delta-rs loop, its growth and its latency; PART=throughput for one
 	@$(BIN)/python benchmarks/ingest.py $(PART)
 
+.PHONY: drill-rotation drill-vacuum
+drill-rotation: setup ## change the token key between two deliveries of 100,000 people, then attack the tokens
+	@$(BIN)/python benchmarks/rotation.py
+
+drill-vacuum: setup ## 100 vacuums against 10,000 appends
+	@$(BIN)/python benchmarks/vacuum_race.py
+
 ## ---- housekeeping --------------------------------------------------------------------------------------------------
 
 COMPILE = $(BIN)/uv pip compile --quiet --no-header --no-emit-index-url --generate-hashes --python-version 3.11
