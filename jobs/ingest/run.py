@@ -102,7 +102,7 @@ def _run_streams(context: Context, plans: list["TopicPlan"]) -> C360Error | None
     """Bronze from files and topics, then silver; returns what stopped Kafka on the way, for silver comes all the same."""
     from jobs.ingest.stream.bronze import run_bronze
     from jobs.ingest.stream.silver import run_silver
-    from jobs.lake.session import open_session
+    from jobs.lake.session import end_session, open_session
 
     key = load_token_key(context.settings)
     outliers.refresh(context)
@@ -124,5 +124,5 @@ def _run_streams(context: Context, plans: list["TopicPlan"]) -> C360Error | None
             run_silver(session, context.settings, key)
             streams.rows_out = _accepted(context.settings) - before
         finally:
-            session.stop()
+            end_session(session)  # the balance wants memory too
     return stopped

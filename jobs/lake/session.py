@@ -2,6 +2,7 @@
 
 import logging
 
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from jobs.core.settings import Settings, set_process_variables
@@ -69,3 +70,16 @@ def _silence(session: SparkSession, logger: str) -> None:
     assert session._jvm is not None
     log4j = session._jvm.org.apache.logging.log4j
     log4j.core.config.Configurator.setLevel(logger, log4j.Level.OFF)
+
+
+def end_session(session: SparkSession) -> None:
+    """Stops the session and ends its JVM, which would keep its gigabytes as long as this process lives."""
+    session.stop()
+    gateway = SparkContext._gateway
+    if gateway is None:
+        return
+    gateway.shutdown()
+    jvm = gateway.proc  # it goes when its standard input ends
+    jvm.stdin.close()
+    jvm.wait()
+    SparkContext._gateway = SparkContext._jvm = None

@@ -84,4 +84,5 @@ def keep_session(patch: pytest.MonkeyPatch, session: SparkSession) -> None:
 
     assert ingest_run
     patch.setattr(module, "open_session", lambda *_, **__: session)
+    patch.setattr(module, "end_session", lambda _: None)
     patch.setattr(session, "stop", lambda: None)
