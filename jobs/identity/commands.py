@@ -1,5 +1,8 @@
 """`c360 identity …`: resolve identifiers to profiles, and say why two identifiers belong together."""
 
+import json
+from pathlib import Path
+
 import click
 
 from jobs.core.command import HintingGroup, pass_context
@@ -19,6 +22,7 @@ def group() -> None:
       c360 identity run                              after each ingest
       c360 identity explain p_4fd1c2a90b7e55d0a1b2c3d4
       c360 identity explain loyalty_id:1228
+      c360 identity evaluate --records people.csv --entity-column cluster
     """
 
 
@@ -63,3 +67,67 @@ def explain(context: Context, subject: str, limit: int) -> None:
 
     for line in explain_lines(context.settings, subject, limit):
         click.echo(line)
+
+
+@group.command()
+@click.option("--records", type=click.Path(path_type=Path), required=True, help="CSV or Parquet, a record a row.")
+@click.option("--entity-column", required=True, help="Column that says who a record is of: the truth.")
+@click.option("--entity-pattern", default="", metavar="REGEX", help="Which part of it does; its first group, or all.")
+@click.option(
+    "--map",
+    "mapping",
+    default="",
+    metavar="OURS=THEIRS,…",
+    help="Columns that have another name than ours in the file.",
+)
+@click.option(
+    "--label-pairs",
+    type=click.Path(path_type=Path),
+    help="Pairs that a person has judged: X_l, X_r, clerical_match_score.",
+)
+@click.option("--link", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Another threshold of linking.")
+@click.option("--json", "as_json", is_flag=True, help="Figures as one JSON object.")
+@pass_context
+def evaluate(
+    context: Context,
+    *,
+    records: Path,
+    entity_column: str,
+    entity_pattern: str,
+    mapping: str,
+    label_pairs: Path | None,
+    link: float | None,
+    as_json: bool,
+) -> None:
+    """Link the records of a file whose truth is known, and print how well: exact rules and probabilities, apart.
+
+    Ours: given_name, surname, birth_date, email, phone, address, city, postcode, state, national_id. Columns that the file
+    has under these names need no --map; two are enough. How records are compared stands in jobs/identity/linkage/linkage.yml.
+
+    \b
+    Examples:
+      c360 identity evaluate --records people.csv --entity-column cluster --map given_name=first_name,birth_date=dob
+      c360 identity evaluate --records febrl.csv --entity-column rec_id --entity-pattern 'rec-(\\d+)' --json
+    """
+    from jobs.identity.linkage.evaluate import Request
+    from jobs.identity.linkage.evaluate import evaluate as evaluated
+    from jobs.identity.linkage.report import lines
+
+    request = Request(records, entity_column, pairs_of(mapping), entity_pattern, label_pairs, link)
+    found = evaluated(context.settings, request)
+    if as_json:
+        click.echo(json.dumps(found.as_dict()))
+        return
+    for line in lines(found):
+        click.echo(line)
+
+
+def pairs_of(mapping: str) -> dict[str, str]:
+    """`a=b,c=d` as a mapping; raises click.BadParameter."""
+    found: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in mapping.split(","))):
+        ours, equals, theirs = part.partition("=")
+        if not equals or not ours.strip() or not theirs.strip():
+            raise click.BadParameter(f"{part!r} is not OURS=THEIRS", param_hint="--map")
+        found[ours.strip()] = theirs.strip()
+    return found

@@ -6,6 +6,7 @@ import duckdb
 from duckdb_extensions import import_extension
 
 from jobs.core.catalog import TABLES
+from jobs.core.errors import UsageError
 from jobs.core.settings import Settings
 
 
@@ -48,3 +49,17 @@ def csv_dialect(settings: Settings, path: Path) -> tuple[str, str] | None:
         except duckdb.Error:
             return None
     return (str(row[0]), str(row[1])) if row else None
+
+
+def load_file(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> dict[str, str]:
+    """Makes a table of a Parquet file or, as texts, of a CSV file; its column names without blanks around them → as they
+    stand. Raises UsageError when there is no such file, or it is not one."""
+    if not path.is_file():
+        raise UsageError(f"no file {path}")
+    reader = "read_parquet(?)" if path.suffix == ".parquet" else "read_csv(?, all_varchar = true, header = true)"
+    try:
+        connection.execute(f"create or replace table {name} as select * from {reader}", [str(path)])
+    except duckdb.Error as error:
+        raise UsageError(f"{path} cannot be read as {path.suffix or 'CSV'}: {str(error).splitlines()[0]}") from error
+    described = connection.execute(f"describe {name}").fetchall()
+    return {str(row[0]).strip(): str(row[0]) for row in described}

@@ -1,0 +1,1 @@
+"""Who is who among records of people: exact rules, and Splink's probabilities where no rule is exact enough."""
