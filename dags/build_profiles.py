@@ -2,10 +2,11 @@
 
 A run rebuilds from all of silver, so running it again gives the same profiles. dbt builds into a private file; only
 what the gate has passed is published, atomically. A failed gate leaves the published warehouse as it was. The assets
-`profiles` and `segments` are emitted by the publishing.
+`profiles` and `segments` are emitted by the publishing. An identity run that would merge or split
+over 1 % of the profiles stops the DAG: look at the task's log, then trigger it with the parameter `approve`.
 """
 
-from airflow.sdk import DAG, chain
+from airflow.sdk import DAG, Param, chain
 
 from jobs.orchestration.assets import PROFILES, SEGMENTS, SILVER_EVENTS
 from jobs.orchestration.operator import C360Command
@@ -15,9 +16,17 @@ with DAG(
     dag_id="build_profiles",
     schedule=[SILVER_EVENTS],
     doc_md=__doc__,
+    params={
+        "approve": Param(
+            0, type="integer", minimum=0, description="Merges and splits to let through, by the number named"
+        )
+    },
     **dag_defaults(Tag.LAYER_MARTS, Tag.TIER_CRITICAL),
 ):
-    run_identity = C360Command(task_id="run_identity", arguments=["identity", "run"])
+    run_identity = C360Command(
+        task_id="run_identity",
+        arguments=["identity", "run", "{{ '--approve=' ~ params.approve if params.approve else '' }}"],
+    )
     build_warehouse = C360Command(task_id="build_warehouse", arguments=["warehouse", "build"], **in_warehouse(1))
     gate_marts = C360Command(task_id="gate_marts", arguments=["quality", "gate", "marts"], **in_warehouse(2))
     publish_warehouse = C360Command(

@@ -68,6 +68,10 @@ class Settings(CollectorSettings, KafkaSettings, MaintenanceSettings, TransportS
         ge=0,
         description="Micro-batches of so many rows at most go through memory and are written by delta-rs, not Spark",
     )
+    identity_changes_share: float = Field(
+        default=0.01, ge=0, le=1, description="Share of the profiles that an identity run may merge and split unasked"
+    )
+    identity_changes: int = Field(default=10, ge=0, description="So many it may in any case, however few there are")
     dedupe_index_keys: int = Field(
         default=20_000_000,
         ge=0,

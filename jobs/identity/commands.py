@@ -27,18 +27,30 @@ def group() -> None:
 
 
 @group.command("run")
+@click.option(
+    "--approve",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Let it merge and split this many profiles, by the number it named.",
+)
 @pass_context
-def run_command(context: Context) -> None:
+def run_command(context: Context, approve: int) -> None:
     """Resolve all identifiers; write profile_identifiers, profile_redirects and the ledger.
 
-    Running it again on the same events changes nothing.
+    Running it again on the same events changes nothing. A run that would merge or split more than 1 % of the profiles
+    (settings identity_changes_share, identity_changes) writes nothing and ends with exit code 3.
+
+    \b
+    Examples:
+      c360 identity run
+      c360 identity run --approve 340      after the run has said that it would change 340
     """
     from jobs.core.token_lock import tokens_in_use
     from jobs.identity.runner import run
     from jobs.lake.runs import stage
 
     with tokens_in_use(context.settings), stage(context, "identity.run") as current:
-        figures = run(context, current)
+        figures = run(context, current, approved=approve)
     click.echo(
         "{identifiers:,} identifiers in {profiles:,} profiles: {creates:,} created, {merges:,} merged, "
         "{splits:,} split; {shared_identifiers:,} shared identifiers stand alone ({links_cut:,} links cut)".format(

@@ -4,6 +4,7 @@ An event links all its identifiers to the strongest one it carries: a star has t
 fewer edges, and each edge reads as evidence ("this browser was seen with this account").
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -34,6 +35,7 @@ from (
     from silver_identifiers
     where list_contains($types, identifier_type)
         and not list_contains($blocked, lower(trim(identifier_value)))
+        and not list_contains($blocked_of_type, identifier_type || '|' || lower(trim(identifier_value)))
         and not regexp_full_match(trim(identifier_value), $pattern)
     group by identifier_type, identifier_value
 )
@@ -134,11 +136,12 @@ class Edges:
         return len(self.a)
 
 
-def read_nodes(connection: Connection, rules: Rules) -> Nodes:
-    """The identifiers that the rules let through, one node each."""
+def read_nodes(connection: Connection, rules: Rules, blocked_of_type: Sequence[str] = ()) -> Nodes:
+    """The identifiers that the rules let through, one node each; `blocked_of_type` as `Rules.blocked_of_type` gives it."""
     parameters = {
         "types": rules.type_names,
         "blocked": [value.strip().lower() for value in rules.blocked_values],
+        "blocked_of_type": list(blocked_of_type),
         "pattern": rules.blocked_pattern,
     }
     connection.execute(NODES, parameters)

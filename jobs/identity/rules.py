@@ -1,13 +1,15 @@
 """The rules of identity resolution, read from `rules.yml` beside this file."""
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from jobs.core.definitions import DefinitionError, validation_message
 
+TOKENISED = ("email", "phone")
 RULES_FILE = Path(__file__).with_name("rules.yml")
 
 
@@ -16,7 +18,19 @@ class TypeRule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    limit: int = Field(ge=1, description="Most identifiers of this type in one profile")
+    limit: int = Field(default=1, ge=1, description="Most identifiers of this type in one profile")
+    unique: bool = Field(default=False, description="Two of them are never one person: a limit of 1 by name")
+    blocked: tuple[str, ...] = Field(
+        default=(), description="Values of this type that point at nobody, as people write them"
+    )
+
+    @model_validator(mode="after")
+    def _limited(self) -> "TypeRule":
+        if self.unique and self.limit != 1:
+            raise ValueError("a unique type has no other limit than 1")
+        if not self.unique and "limit" not in self.model_fields_set:
+            raise ValueError("say a limit, or unique: true")
+        return self
 
 
 class Rules(BaseModel):
@@ -37,6 +51,17 @@ class Rules(BaseModel):
     def limits(self) -> list[int]:
         """Limit per rank."""
         return [rule.limit for rule in self.types.values()]
+
+    def blocked_of_type(self, tokens: Callable[[str, str], str]) -> list[str]:
+        """`type|value` of what single types block, as silver has it: `tokens` makes a token of (type, raw value)."""
+        raw = [(kind, value) for kind, rule in self.types.items() for value in rule.blocked]
+        plain = [f"{kind}|{value.strip().lower()}" for kind, value in raw if kind not in TOKENISED]
+        return plain + [f"{kind}|{tokens(kind, value)}" for kind, value in raw if kind in TOKENISED]
+
+    @property
+    def blocks_tokens(self) -> bool:
+        """Whether a token key is needed to know what is blocked."""
+        return any(self.types[kind].blocked for kind in TOKENISED if kind in self.types)
 
 
 def load_rules(path: Path = RULES_FILE) -> Rules:

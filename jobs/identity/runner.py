@@ -1,6 +1,6 @@
 """Reads silver, resolves, and writes what changed. What lies between is pure, in the modules beside this one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -9,12 +9,14 @@ from jobs.core.catalog import lake_table
 from jobs.core.context import Context
 from jobs.core.errors import PermanentError
 from jobs.core.settings import Settings
-from jobs.identity import aliases, components, edges, ledger, profiles
+from jobs.identity import aliases, components, edges, guard, ledger, profiles
 from jobs.identity.rules import Rules, load_rules
 from jobs.lake import delta
 from jobs.lake.duck import lake_connection
 from jobs.lake.runs import Stage
 from jobs.lake.schema import arrow_schema, conform
+from jobs.privacy.keys import load_token_key
+from jobs.privacy.tokens import token
 
 ACTIONS = ("create", "merge", "split")
 
@@ -32,19 +34,31 @@ class Graph:
 def read_graph(settings: Settings, rules: Rules) -> Graph:
     """The identifier graph of `silver_identifiers`; `rows` counts its rows, blocked ones included."""
     delta.ensure_table(settings, "silver_identifiers")
+    blocked = rules.blocked_of_type(_tokens(settings, rules))
     connection = lake_connection(settings, ("silver_identifiers", aliases.TABLE))
     try:
         aliases.see_through(connection)
         rows = connection.execute("select count(*) from silver_identifiers").fetchall()[0][0]
-        nodes = edges.read_nodes(connection, rules)
+        nodes = edges.read_nodes(connection, rules, blocked)
         links = edges.read_edges(connection)
     finally:
         connection.close()
     return Graph(nodes, links, components.resolve(nodes, links, rules.limits), int(rows))
 
 
-def run(context: Context, stage: Stage) -> dict[str, int]:
+def _tokens(settings: Settings, rules: Rules) -> Callable[[str, str], str]:
+    """Tokens under today's key, under which the graph is resolved also within the window of a rotation."""
+    if not rules.blocks_tokens:
+        return lambda _kind, value: value
+    key = load_token_key(settings)
+    return lambda kind, value: token(kind, value, key)
+
+
+def run(context: Context, stage: Stage, *, approved: int = 0) -> dict[str, int]:
     """Resolves all identifiers and writes the three identity tables; returns the figures it also sets on the stage.
+
+    Raises GateError, and has written nothing, when it would merge and split more profiles than `guard` allows and
+    `approved` names.
 
     The ledger is written first and the identifier map last: a run that dies in between is repeated whole, and finds the
     ledger entries it had already written.
@@ -61,6 +75,7 @@ def run(context: Context, stage: Stage) -> dict[str, int]:
     redirects = delta.read(settings, "profile_redirects")
     retired = frozenset(redirects["from_profile_id"].to_pylist())
     resolution = profiles.assign(graph.nodes, graph.components.label, known_identifiers(before, renamed), retired)
+    guard.require_few(settings, len(set(before["profile_id"].to_pylist())), resolution, approved)
     _write_ledger(context, graph, resolution)
     rows = ledger.redirect_rows(redirects.to_pylist(), graph.nodes, resolution, context.clock.now())
     _replace_if_changed(settings, "profile_redirects", _table("profile_redirects", rows))

@@ -10,18 +10,22 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 from lakekit import Lake, token, write_lake
+from pydantic import ValidationError
 from settingskit import make_settings
 
 from jobs.core.clock import Clock
 from jobs.core.context import Context
-from jobs.core.errors import PermanentError, UsageError
+from jobs.core.errors import GateError, PermanentError, UsageError
 from jobs.core.settings import Settings
 from jobs.identity.commands import group
 from jobs.identity.explain import explain_lines
 from jobs.identity.profiles import new_profile_id
+from jobs.identity.rules import TypeRule
 from jobs.identity.runner import run
 from jobs.lake import delta
 from jobs.lake.runs import Stage
+from jobs.privacy.keys import load_token_key
+from jobs.privacy.tokens import token as make_token
 
 WRITTEN = ("profile_identifiers", "profile_redirects", "identity_ledger")
 EMAIL = token("email", "one@example.com")
@@ -38,10 +42,10 @@ def settings(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Settin
     return make_settings(home)
 
 
-def resolve(settings: Settings, days: int = 0) -> dict[str, int]:
+def resolve(settings: Settings, days: int = 0, approved: int = 0) -> dict[str, int]:
     assert settings.now is not None
     clock = Clock(settings.now + timedelta(days=days))
-    return run(Context(settings, clock, "test"), Stage("identity.run"))
+    return run(Context(settings, clock, "test"), Stage("identity.run"), approved=approved)
 
 
 def see(settings: Settings, *sightings: tuple[str, str, dict[str, str]]) -> None:
@@ -294,3 +298,56 @@ def test_the_command_prints_the_figures_and_records_the_stage(settings: Settings
     [row] = delta.read(settings, "ops_runs").to_pylist()
     assert (row["stage"], row["rows_in"], row["rows_out"], row["status"]) == ("identity.run", 1, 1, "ok")
     assert json.loads(row["details"])["profiles"] == 1
+
+
+def crowd(count: int, *links: int) -> list[tuple[str, str, dict[str, str]]]:
+    """So many people with a browser and an account each, not yet seen together; `links` are seen together."""
+    alone = [
+        (f"{kind}{n}", "2017-05-01", {kind: f"{kind}{n}"}) for n in range(count) for kind in ("anonymous_id", "user_id")
+    ]
+    together = [(f"both{n}", "2017-06-01", {kind: f"{kind}{n}" for kind in ("anonymous_id", "user_id")}) for n in links]
+    return alone + together
+
+
+def test_a_run_that_would_merge_many_stops_for_a_person(settings: Settings) -> None:
+    see(settings, *crowd(100))
+    resolve(settings)
+    see(settings, *crowd(100, *range(11)))
+    before = state(settings)
+    with pytest.raises(GateError, match=r"merge 11 and split 0 of 200 profiles.*--approve 11$"):
+        resolve(settings, days=1)
+    with pytest.raises(GateError):
+        resolve(settings, days=1, approved=10)
+    assert state(settings) == before
+    assert resolve(settings, days=1, approved=11)["merges"] == 11
+    assert resolve(settings, days=2)["merges"] == 0
+
+
+def test_few_changes_and_a_share_pass_unasked(settings: Settings) -> None:
+    see(settings, *crowd(100))
+    resolve(settings)
+    see(settings, *crowd(100, *range(10)))
+    assert resolve(settings, days=1)["merges"] == 10
+    larger = settings.model_copy(update={"identity_changes_share": 0.1})
+    see(larger, *crowd(100, *range(29)))
+    assert resolve(larger, days=2)["merges"] == 19
+
+
+def test_values_blocked_for_one_type_point_at_nobody(settings: Settings) -> None:
+    key = load_token_key(settings)
+    none, phone = make_token("email", " None@None.com", key), make_token("phone", "(123) 456-7890", key)
+    see(
+        settings,
+        ("e1", "2017-05-01", {"user_id": "u1", "email": none, "phone": phone}),
+        ("e2", "2017-05-02", {"user_id": "u2", "email": none, "phone": phone}),
+        ("e3", "2017-05-03", {"user_id": "none@none.com"}),
+    )
+    resolve(settings)
+    assert set(mapping(settings)) == {"u1", "u2", "none@none.com"}
+    assert len(set(mapping(settings).values())) == 3
+
+
+@pytest.mark.parametrize("rule", [{"unique": True, "limit": 3}, {}, {"unique": False}])
+def test_a_type_is_unique_or_has_a_limit(rule: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=r"unique|limit"):
+        TypeRule.model_validate(rule)
