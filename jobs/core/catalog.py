@@ -59,6 +59,8 @@ TABLES = _declare(
     LakeTable("profile_identifiers", Layer.SILVER, "silver/profile_identifiers"),
     LakeTable("profile_redirects", Layer.SILVER, "silver/profile_redirects"),
     LakeTable("identity_ledger", Layer.SILVER, "silver/identity_ledger"),
+    LakeTable("identity_assignments", Layer.SILVER, "silver/identity_assignments"),
+    LakeTable("identity_separations", Layer.SILVER, "silver/identity_separations"),
     LakeTable("gold_recommendations", Layer.GOLD, "gold/recommendations"),
     LakeTable("gold_profile_scores", Layer.GOLD, "gold/profile_scores"),
     LakeTable("gold_profile_clusters", Layer.GOLD, "gold/profile_clusters"),

@@ -22,6 +22,8 @@ def group() -> None:
       c360 identity run                              after each ingest
       c360 identity explain p_4fd1c2a90b7e55d0a1b2c3d4
       c360 identity explain loyalty_id:1228
+      c360 identity undo 3fa9c1d20b77
+      c360 identity rebuild                          the map of identifiers anew from the ledger
       c360 identity evaluate --records people.csv --entity-column cluster
     """
 
@@ -79,6 +81,52 @@ def explain(context: Context, subject: str, limit: int) -> None:
 
     for line in explain_lines(context.settings, subject, limit):
         click.echo(line)
+
+
+@group.command("undo")
+@click.argument("merge_id")
+@pass_context
+def undo_command(context: Context, merge_id: str) -> None:
+    """Undo a merge: its two profiles are two again under their old ids, and nothing joins them any more.
+
+    MERGE_ID is what `c360 identity explain` prints beside the merge, or its beginning. Identifiers go back to the side that they
+    were on before the merge; the marts follow with the next run of the DAG build_profiles, recommendations and clusters with the
+    next of score_profiles.
+
+    \b
+    Examples:
+      c360 identity explain p_4fd1c2a90b7e55d0a1b2c3d4
+      c360 identity undo 3fa9c1d20b77
+    """
+    from jobs.core.token_lock import tokens_in_use
+    from jobs.identity.undo import undo
+    from jobs.lake.runs import stage
+
+    with tokens_in_use(context.settings), stage(context, "identity.undo") as current:
+        done = undo(context, current, merge_id)
+    click.echo(
+        f"{done.kept_id} ({done.kept:,} identifiers) and {done.parted_id} ({done.parted:,}) are apart, and stay apart"
+    )
+
+
+@group.command()
+@pass_context
+def rebuild(context: Context) -> None:
+    """Make profile_identifiers and profile_redirects anew from the ledger and silver: the same ids, the same map.
+
+    For a map that was lost or damaged; events that came since are resolved as by `run`.
+
+    \b
+    Examples:
+      c360 identity rebuild
+    """
+    from jobs.core.token_lock import tokens_in_use
+    from jobs.identity.runner import run
+    from jobs.lake.runs import stage
+
+    with tokens_in_use(context.settings), stage(context, "identity.rebuild") as current:
+        figures = run(context, current, from_ledger=True)
+    click.echo("{identifiers:,} identifiers in {profiles:,} profiles; {creates:,} created".format(**figures))
 
 
 @group.command()

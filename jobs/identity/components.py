@@ -1,5 +1,7 @@
-"""Connected components of the identifier graph, and the limits that keep one person from swallowing another."""
+"""Connected components of the identifier graph, the limits that keep one person from swallowing another, and the sides of
+undone merges, which never meet again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +9,10 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from jobs.identity.edges import Edges, Ints, Mask, Nodes
+from jobs.identity.separations import Apart
+
+APART = -1  # stands among type ranks for: two sides of an undone merge
+Tags = frozenset[tuple[int, bool]]
 
 
 @dataclass(frozen=True)
@@ -26,18 +32,37 @@ class Components:
         return int(self.label.max()) + 1 if len(self.label) else 0
 
 
-def resolve(nodes: Nodes, edges: Edges, limits: list[int]) -> Components:
-    """Components of all edges, then of what the limits leave of them. `limits` is the most nodes per type rank."""
-    kept = np.ones(len(edges), dtype=np.bool_)
+def resolve(nodes: Nodes, edges: Edges, limits: list[int], separated: Sequence[Apart] = ()) -> Components:
+    """Components of all edges, then of what limits and separations leave of them. `limits` is the most nodes per type rank."""
+    kept = ~_crossing(edges, separated)
     label = _label(len(nodes), edges, kept)
-    over = _over_limit(nodes, label, limits)
+    over = np.union1d(_over_limit(nodes, label, limits), _reunited(label, separated))
     shared: frozenset[int] = frozenset()
     if len(over):
-        suspects = np.flatnonzero(np.isin(label[edges.a], over))
-        refused, shared = _cut(nodes, edges, suspects, limits)
+        suspects = np.flatnonzero(np.isin(label[edges.a], over) & kept)
+        refused, shared = _cut(nodes, edges, suspects, limits, separated)
         kept[refused] = False
         label = _label(len(nodes), edges, kept)
     return Components(label, kept, shared)
+
+
+def _crossing(edges: Edges, separated: Sequence[Apart]) -> Mask:
+    """The edges that lead from one side of an undone merge straight to the other."""
+    found = np.zeros(len(edges), dtype=np.bool_)
+    for apart in separated:
+        a, b = ((np.isin(end, list(apart.kept)), np.isin(end, list(apart.parted))) for end in (edges.a, edges.b))
+        found |= (a[0] & b[1]) | (a[1] & b[0])
+    return found
+
+
+def _reunited(label: Ints, separated: Sequence[Apart]) -> Ints:
+    """Components in which both sides of an undone merge have met by another way."""
+    met = [
+        set(label[list(s.kept)].tolist()) & set(label[list(s.parted)].tolist())
+        for s in separated
+        if s.kept and s.parted
+    ]
+    return np.asarray(sorted(set().union(*met)), dtype=np.int64)
 
 
 def _label(node_count: int, edges: Edges, kept: Mask) -> Ints:
@@ -56,7 +81,9 @@ def _over_limit(nodes: Nodes, label: Ints, limits: list[int]) -> Ints:
     return np.unique(kinds[too_many] // width)
 
 
-def _cut(nodes: Nodes, edges: Edges, suspects: Ints, limits: list[int]) -> tuple[Ints, frozenset[int]]:
+def _cut(
+    nodes: Nodes, edges: Edges, suspects: Ints, limits: list[int], separated: Sequence[Apart]
+) -> tuple[Ints, frozenset[int]]:
     """The edges to cut and the nodes found to be shared.
 
     Joins edge by edge, strong and old links first (Kruskal's order), and refuses a join beyond a limit. A shared node
@@ -66,8 +93,9 @@ def _cut(nodes: Nodes, edges: Edges, suspects: Ints, limits: list[int]) -> tuple
     order = np.lexsort((edges.b[suspects], edges.a[suspects], edges.first_seen[suspects], strength))
     queue = [(int(e), int(edges.a[e]), int(edges.b[e])) for e in suspects[order]]
     shared: set[int] = set()
+    tags = _tags(separated)
     while True:
-        forest = _Forest(nodes, limits)
+        forest = _Forest(nodes, limits, tags)
         refused, found = _pass(nodes, queue, shared, forest)
         if not found:
             return np.asarray(refused, dtype=np.int64), frozenset(shared)
@@ -87,19 +115,35 @@ def _pass(
         if not excess:
             continue
         refused.append(edge)
-        if int(nodes.type_rank[b]) not in excess:  # b is not one too many of its kind: it is the bridge
+        if not forest.belongs(b, excess):
             found.add(b)
     return refused, found
 
 
-class _Forest:
-    """Union-find that counts the nodes of each type per tree and refuses to grow beyond the limits."""
+def _tags(separated: Sequence[Apart]) -> dict[int, Tags]:
+    """Node → (separation, whether it is on the kept side) of each that it is on a side of."""
+    found: dict[int, set[tuple[int, bool]]] = {}
+    for number, sides in enumerate(separated):
+        for is_kept, side in ((True, sides.kept), (False, sides.parted)):
+            for node in side:
+                found.setdefault(node, set()).add((number, is_kept))
+    return {node: frozenset(tags) for node, tags in found.items()}
 
-    def __init__(self, nodes: Nodes, limits: list[int]) -> None:
+
+class _Forest:
+    """Union-find that counts the nodes of each type per tree, and refuses to grow beyond the limits or over a separation."""
+
+    def __init__(self, nodes: Nodes, limits: list[int], tags: dict[int, Tags]) -> None:
         self._parent: dict[int, int] = {}
         self._counts: dict[int, list[int]] = {}
         self._rank = nodes.type_rank
         self._limits = limits
+        self._own_tags = tags
+        self._tags: dict[int, Tags] = dict(tags)
+
+    def belongs(self, node: int, excess: set[int]) -> bool:
+        """Whether the node of a refused edge is one too many of its kind, or on a side itself; otherwise it is the bridge."""
+        return int(self._rank[node]) in excess or (APART in excess and node in self._own_tags)
 
     def _root(self, node: int) -> int:
         if node not in self._parent:
@@ -111,13 +155,19 @@ class _Forest:
         return node
 
     def join(self, a: int, b: int) -> set[int]:
-        """Joins the trees of a and b; or returns the type ranks that would exceed their limit, and joins nothing."""
+        """Joins the trees of a and b; or returns the type ranks that would exceed their limit, and APART where an undone merge
+        would be made again, and joins nothing."""
         left, right = self._root(a), self._root(b)
         if left == right:
             return set()
         total = [x + y for x, y in zip(self._counts[left], self._counts[right], strict=True)]
         excess = {rank for rank, count in enumerate(total) if count > self._limits[rank]}
+        sides = self._tags.get(left, frozenset()), self._tags.get(right, frozenset())
+        if any((number, not is_kept) in sides[1] for number, is_kept in sides[0]):
+            excess.add(APART)
         if not excess:
             self._parent[right] = left
             self._counts[left] = total
+            if sides[1]:
+                self._tags[left] = sides[0] | sides[1]
         return excess

@@ -9,7 +9,7 @@ from jobs.core.errors import UsageError
 from jobs.core.settings import Settings
 from jobs.identity.ledger import iso
 from jobs.identity.rules import load_rules
-from jobs.identity.runner import Graph, read_graph
+from jobs.identity.runner import Graph, read_graph, read_state
 from jobs.lake import delta
 
 
@@ -24,7 +24,7 @@ def explain_lines(settings: Settings, subject: str, limit: int) -> Iterator[str]
     for row in mine:
         seen = f"{row['valid_from']:%Y-%m-%d %H:%M} to {row['last_seen_at']:%Y-%m-%d %H:%M}"
         yield f"  {row['identifier_type']:13} {row['identifier_value']}  {row['event_count']:,} events, {seen}"
-    graph = read_graph(settings, load_rules())
+    graph = read_graph(settings, load_rules(), read_state(settings).separations)
     members = {(row["identifier_type"], row["identifier_value"]) for row in mine}
     yield from _link_lines(graph, members, limit)
     yield from _ledger_lines(delta.read(settings, "identity_ledger"), profile_id, limit)
@@ -61,14 +61,16 @@ def _link_lines(graph: Graph, members: set[tuple[str, str]], limit: int) -> Iter
     for edge in mine[:limit]:
         a, b = int(edges.a[edge]), int(edges.b[edge])
         first = f"first {edges.first_event[edge]} at {iso(int(edges.first_seen[edge]))}"
-        cut = "" if graph.components.kept[edge] else "  CUT: " + _reason(graph, b)
+        cut = "" if graph.components.kept[edge] else "  CUT: " + _reason(graph, a, b)
         yield (
             f"  {nodes.types[a]}:{nodes.values[a]} with {nodes.types[b]}:{nodes.values[b]}  "
             f"{edges.event_count[edge]:,} events, {first}{cut}"
         )
 
 
-def _reason(graph: Graph, weaker: int) -> str:
+def _reason(graph: Graph, stronger: int, weaker: int) -> str:
+    if any({stronger, weaker} & s.kept and {stronger, weaker} & s.parted for s in graph.separated):
+        return "a person has undone the merge of the two"
     if weaker in graph.components.shared:
         return "this identifier is shared by more people than jobs/identity/rules.yml allows"
     return "one identifier too many for jobs/identity/rules.yml"
@@ -85,7 +87,8 @@ def _ledger_lines(ledger: pa.Table, profile_id: str, limit: int) -> Iterator[str
     for row in rows[:limit]:
         other = f" {row['other_profile_id']}" if row["other_profile_id"] else ""
         cause = f"{row['identifier_type']}:{row['identifier_value']}"
-        yield f"  {row['occurred_at']:%Y-%m-%d %H:%M} {row['action']}{other} by {cause}  {row['evidence']}"
+        entry = f"{row['action']} {str(row['entry_id'])[:12]}" if row["action"] == "merge" else row["action"]
+        yield f"  {row['occurred_at']:%Y-%m-%d %H:%M} {entry}{other} by {cause}  {row['evidence']}"
 
 
 def _shown(items: Sequence[object], limit: int) -> str:

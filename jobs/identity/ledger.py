@@ -2,7 +2,9 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +13,11 @@ from jobs.core.hashing import hash_parts
 from jobs.identity.components import Components
 from jobs.identity.edges import Edges, Ints, Nodes
 from jobs.identity.profiles import Change, Resolution
+from jobs.identity.separations import living
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EVIDENCE_EVENTS = 5
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
 def identifier_rows(nodes: Nodes, label: Ints, resolution: Resolution) -> pa.Table:
@@ -34,18 +37,35 @@ def identifier_rows(nodes: Nodes, label: Ints, resolution: Resolution) -> pa.Tab
     return table.sort_by([("identifier_type", "ascending"), ("identifier_value", "ascending")])
 
 
-def redirect_rows(before: list[Row], nodes: Nodes, resolution: Resolution, merged_at: datetime) -> list[Row]:
-    """Table `profile_redirects`, sorted, each id leading straight to the one that lives: chains are shortened.
+def redirect_rows(ledger: Iterable[Row]) -> list[Row]:
+    """Table `profile_redirects` as the ledger tells it, sorted, each id leading straight to the one that lives.
 
     `is_simulated` tells of the profile merged away, and stays what it was at the merge.
     """
-    merges, real = resolution.merges, _real_before(nodes, resolution)
-    rows = [{**row, "to_profile_id": merges.get(str(row["to_profile_id"]), row["to_profile_id"])} for row in before]
-    rows += [
-        {"from_profile_id": gone, "to_profile_id": alive, "merged_at": merged_at, "is_simulated": gone not in real}
-        for gone, alive in merges.items()
+    merged = merges_in_force(ledger)
+    into = {gone: str(row["profile_id"]) for gone, row in merged.items()}
+    return [
+        {
+            "from_profile_id": gone,
+            "to_profile_id": living(gone, into),
+            "merged_at": row["occurred_at"],
+            "is_simulated": row["is_simulated"],
+        }
+        for gone, row in sorted(merged.items())
     ]
-    return sorted(rows, key=lambda row: str(row["from_profile_id"]))
+
+
+def merges_in_force(ledger: Iterable[Row]) -> dict[str, Row]:
+    """Id merged away → the entry of its last merge that was not undone."""
+    merged: dict[str, Row] = {}
+    # Within a run first what is undone: what it joins again on other grounds counts.
+    for row in sorted(ledger, key=lambda row: (row["ledger_version"], row["action"] != "undo", row["entry_id"])):
+        gone = str(row["other_profile_id"])
+        if row["action"] == "merge":
+            merged[gone] = row
+        elif row["action"] == "undo" and merged.get(gone, {}).get("entry_id") == json.loads(row["evidence"])["merge"]:
+            del merged[gone]
+    return merged
 
 
 def ledger_rows(
@@ -132,7 +152,8 @@ def _merge_evidence(nodes: Nodes, edges: Edges, links: list[int], change: Change
 
 
 def _group_evidence(nodes: Nodes, members: list[int], change: Change) -> Row:
-    return {
+    cause = {"merge": change.cause} if change.cause else {}
+    return cause | {
         "events": [nodes.first_event[change.node]],
         "first_seen": iso(int(nodes.first_seen[change.node])),
         "identifiers": dict(sorted(Counter(nodes.types[node] for node in members).items())),

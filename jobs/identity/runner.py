@@ -1,7 +1,7 @@
-"""Reads silver, resolves, and writes what changed. What lies between is pure, in the modules beside this one."""
+"""Reads silver and what is known, resolves, and writes what changed. What lies between is pure, in the modules beside it."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -9,8 +9,9 @@ from jobs.core.catalog import lake_table
 from jobs.core.context import Context
 from jobs.core.errors import PermanentError
 from jobs.core.settings import Settings
-from jobs.identity import aliases, components, edges, guard, ledger, profiles
+from jobs.identity import aliases, assignments, components, edges, guard, ledger, profiles, separations
 from jobs.identity.rules import Rules, load_rules
+from jobs.identity.separations import Separation
 from jobs.lake import delta
 from jobs.lake.duck import lake_connection
 from jobs.lake.runs import Stage
@@ -18,7 +19,7 @@ from jobs.lake.schema import arrow_schema, conform
 from jobs.privacy.keys import load_token_key
 from jobs.privacy.tokens import token
 
-ACTIONS = ("create", "merge", "split")
+ACTIONS = ("create", "merge", "split", "undo")
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,54 @@ class Graph:
     edges: edges.Edges
     components: components.Components
     rows: int
+    separated: Sequence[separations.Apart] = ()
 
 
-def read_graph(settings: Settings, rules: Rules) -> Graph:
+@dataclass(frozen=True)
+class State:
+    """What earlier runs have left: the identifier map, where its identifiers belonged, the ledger, the undone merges."""
+
+    renamed: Mapping[str, str]
+    known: Mapping[profiles.Identifier, profiles.Known]
+    ledger: list[ledger.Row]
+    separations: list[Separation]
+    has_assignments: bool
+
+    @property
+    def profiles(self) -> int:
+        """How many there were."""
+        return len({entry.profile_id for entry in self.known.values()})
+
+    @property
+    def redirects(self) -> dict[str, str]:
+        """Id merged away → id that lives on."""
+        return {str(row["from_profile_id"]): str(row["to_profile_id"]) for row in ledger.redirect_rows(self.ledger)}
+
+    @property
+    def version(self) -> int:
+        """Of the newest run that changed something; 0 before the first."""
+        return max((int(row["ledger_version"]) for row in self.ledger), default=0)
+
+
+def read_state(settings: Settings, *, from_ledger: bool = False) -> State:
+    """The tables of identity, under the tokens of today. `from_ledger`: who is known is taken from the assignments beside the
+    ledger, not from `profile_identifiers`, which may be lost or wrong."""
+    renamed = aliases.read_aliases(settings)
+    known = (
+        assignments.known_of(assignments.read(settings), renamed)
+        if from_ledger
+        else known_identifiers(delta.read(settings, "profile_identifiers"), renamed)
+    )
+    return State(
+        renamed=renamed,
+        known=known,
+        ledger=delta.read(settings, "identity_ledger").to_pylist(),
+        separations=separations.separations_of(delta.read(settings, "identity_separations").to_pylist(), renamed),
+        has_assignments=delta.row_count(settings, "identity_assignments") > 0,
+    )
+
+
+def read_graph(settings: Settings, rules: Rules, undone: Sequence[Separation] = ()) -> Graph:
     """The identifier graph of `silver_identifiers`; `rows` counts its rows, blocked ones included."""
     delta.ensure_table(settings, "silver_identifiers")
     blocked = rules.blocked_of_type(_tokens(settings, rules))
@@ -43,7 +89,8 @@ def read_graph(settings: Settings, rules: Rules) -> Graph:
         links = edges.read_edges(connection)
     finally:
         connection.close()
-    return Graph(nodes, links, components.resolve(nodes, links, rules.limits), int(rows))
+    separated = separations.apart(nodes, undone)
+    return Graph(nodes, links, components.resolve(nodes, links, rules.limits, separated), int(rows), separated)
 
 
 def _tokens(settings: Settings, rules: Rules) -> Callable[[str, str], str]:
@@ -54,8 +101,9 @@ def _tokens(settings: Settings, rules: Rules) -> Callable[[str, str], str]:
     return lambda kind, value: token(kind, value, key)
 
 
-def run(context: Context, stage: Stage, *, approved: int = 0) -> dict[str, int]:
-    """Resolves all identifiers and writes the three identity tables; returns the figures it also sets on the stage.
+def run(context: Context, stage: Stage, *, approved: int = 0, from_ledger: bool = False) -> dict[str, int]:
+    """Resolves all identifiers and writes the identity tables; returns the figures it also sets on the stage.
+    `from_ledger` as in `read_state`.
 
     Raises GateError, and has written nothing, when it would merge and split more profiles than `guard` allows and
     `approved` names.
@@ -64,27 +112,35 @@ def run(context: Context, stage: Stage, *, approved: int = 0) -> dict[str, int]:
     ledger entries it had already written.
     """
     settings = context.settings
-    renamed = aliases.read_aliases(settings)
-    graph = read_graph(settings, load_rules())
-    before = delta.read(settings, "profile_identifiers")
-    if before.num_rows and not len(graph.nodes):
+    state = read_state(settings, from_ledger=from_ledger)
+    graph = read_graph(settings, load_rules(), state.separations)
+    if state.known and not len(graph.nodes):
         raise PermanentError(
-            f"silver_identifiers holds no identifier but {before.num_rows} are mapped to profiles; "
+            f"silver_identifiers holds no identifier but {len(state.known)} are mapped to profiles; "
             "nothing was changed: load the events again with c360 ingest run"
         )
-    redirects = delta.read(settings, "profile_redirects")
-    retired = frozenset(redirects["from_profile_id"].to_pylist())
-    resolution = profiles.assign(graph.nodes, graph.components.label, known_identifiers(before, renamed), retired)
-    guard.require_few(settings, len(set(before["profile_id"].to_pylist())), resolution, approved)
-    _write_ledger(context, graph, resolution)
-    rows = ledger.redirect_rows(redirects.to_pylist(), graph.nodes, resolution, context.clock.now())
-    _replace_if_changed(settings, "profile_redirects", _table("profile_redirects", rows))
-    identifiers = ledger.identifier_rows(graph.nodes, graph.components.label, resolution)
-    _replace_if_changed(settings, "profile_identifiers", aliases.with_twins(identifiers, renamed))
+    resolution = resolved(settings, graph, state)
+    guard.require_few(settings, state.profiles, resolution, approved)
+    _write(context, graph, state, resolution)
     figures = _figures(graph, resolution)
     stage.rows_in, stage.rows_out = graph.rows, len(graph.nodes)
     stage.details |= figures | {"silver_identifiers_version": delta.version(settings, "silver_identifiers")}
     return figures
+
+
+def resolved(settings: Settings, graph: Graph, state: State) -> profiles.Resolution:
+    """The id of each component; merges undone since the last run give back the ids that they took."""
+    redirects = state.redirects
+    undone = [s for s in state.separations if separations.joined(s, state.known)]
+    if not undone:
+        return profiles.assign(graph.nodes, graph.components.label, state.known, frozenset(redirects))
+    history = separations.history_of(assignments.read_all(settings), state.ledger, state.renamed)
+    known = separations.restored(state.known, state.separations, history)  # also what earlier ones had undone
+    retired = frozenset(redirects) - {entry.profile_id for entry in known.values()}
+    found = profiles.assign(graph.nodes, graph.components.label, known, retired)
+    merges = ledger.merges_in_force(state.ledger)
+    told = separations.undo_changes(graph.nodes, graph.components.label, found.profile_ids, undone, merges)
+    return replace(found, changes=[*found.changes, *told])
 
 
 def known_identifiers(table: pa.Table, renamed: Mapping[str, str]) -> dict[profiles.Identifier, profiles.Known]:
@@ -104,19 +160,23 @@ def _figures(graph: Graph, resolution: profiles.Resolution) -> dict[str, int]:
         "links": len(graph.edges),
         "links_cut": int((~graph.components.kept).sum()),
         "shared_identifiers": len(graph.components.shared),
-    } | {f"{action}s" if action != "merge" else "merges": actions.count(action) for action in ACTIONS}
+    } | {f"{action}s": actions.count(action) for action in ACTIONS}
 
 
-def _write_ledger(context: Context, graph: Graph, resolution: profiles.Resolution) -> None:
-    written = delta.read(context.settings, "identity_ledger", ["entry_id", "ledger_version"])
-    version = max(written["ledger_version"].to_pylist(), default=0) + 1
-    rows = ledger.ledger_rows(
-        graph.nodes, graph.edges, graph.components, resolution, occurred_at=context.clock.now(), version=version
-    )
-    there = set(written["entry_id"].to_pylist())
+def _write(context: Context, graph: Graph, state: State, resolution: profiles.Resolution) -> None:
+    settings, at, version = context.settings, context.clock.now(), state.version + 1
+    nodes, label = graph.nodes, graph.components.label
+    rows = ledger.ledger_rows(nodes, graph.edges, graph.components, resolution, occurred_at=at, version=version)
+    there = {row["entry_id"] for row in state.ledger}
     fresh = [row for row in rows if row["entry_id"] not in there]
     if fresh:
-        delta.append(context.settings, "identity_ledger", _table("identity_ledger", fresh))
+        delta.append(settings, "identity_ledger", _table("identity_ledger", fresh))
+    rows = assignments.rows(nodes, label, resolution, state.known, is_first=not state.has_assignments)
+    assignments.append(context, rows, version)
+    redirects = ledger.redirect_rows([*state.ledger, *fresh])
+    _replace_if_changed(settings, "profile_redirects", _table("profile_redirects", redirects))
+    identifiers = ledger.identifier_rows(nodes, label, resolution)
+    _replace_if_changed(settings, "profile_identifiers", aliases.with_twins(identifiers, state.renamed))
 
 
 def _table(name: str, rows: list[ledger.Row]) -> pa.Table:

@@ -42,6 +42,8 @@ PLACES = (
     Place("consents", ("identifier_value",), part="source"),
     Place("suppressions", ("identifier_value",), least=("effective_at",)),
     Place("identity_ledger", ("identifier_value", "evidence")),
+    Place("identity_assignments", ("identifier_value",)),
+    Place("identity_separations", ("identifier_value",)),
     # Rejected messages are not in the vault; their tokens are made again when they are replayed.
     Place("quarantine_messages", ("user_id", "email_token", "phone_token"), part="quarantined_date", unknown_is_null=True),
     Place(

@@ -268,7 +268,8 @@ def test_explain_shows_links_history_and_redirects(settings: Settings) -> None:
     text = "\n".join(by_identifier)
     assert by_identifier[0] == f"profile {alive}: 2 identifiers"
     assert "user_id:u1 with anonymous_id:a1  1 events, first sim_web|e3" in text
-    assert f"merge {gone} by anonymous_id:a1" in text
+    [merge] = entries(settings, "merge")
+    assert f"merge {merge['entry_id'][:12]} {gone} by anonymous_id:a1" in text
     by_old_id = list(explain_lines(settings, gone, 10))
     assert by_old_id[0].startswith(f"{gone} was merged into {alive}")
     assert by_old_id[1:] == by_identifier
