@@ -2,9 +2,9 @@
 history: the map can be made anew from it, and a merge be undone to what was before it."""
 
 from collections.abc import Mapping
-from contextlib import closing
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.core.catalog import lake_table
 from jobs.core.context import Context
@@ -13,18 +13,10 @@ from jobs.identity.edges import Ints, Nodes
 from jobs.identity.ledger import Row
 from jobs.identity.profiles import Identifier, Known, Resolution
 from jobs.lake import delta
-from jobs.lake.duck import lake_connection
 from jobs.lake.schema import arrow_schema
 
 TABLE = "identity_assignments"
 NEWEST = 2**62
-LAST = f"""
-    select
-        identifier_type, identifier_value,
-        arg_max(profile_id, ledger_version) as profile_id, arg_max(is_simulated, ledger_version) as is_simulated,
-        epoch_us(min(assigned_at)) as since
-    from {TABLE} where ledger_version < ? group by all order by all
-"""
 
 
 def rows(
@@ -64,25 +56,18 @@ def append(context: Context, found: list[Row], version: int) -> None:
     delta.append(context.settings, TABLE, table)
 
 
-def read(settings: Settings, before: int = NEWEST) -> list[Row]:
-    """The last profile of each identifier before that ledger version, and since when it is known at all."""
-    delta.ensure_table(settings, TABLE)
-    with closing(lake_connection(settings, (TABLE,))) as connection:
-        found: list[Row] = connection.execute(LAST, [before]).to_arrow_table().to_pylist()
-    return found
+def newest_version(settings: Settings) -> int:
+    """Of the newest run that assigned anything; -1 before there was any."""
+    versions = delta.read(settings, TABLE, ["ledger_version"])["ledger_version"]
+    return int(pc.max(versions).as_py()) if len(versions) else -1
 
 
-def read_all(settings: Settings) -> list[Row]:
-    """Every row."""
-    rows: list[Row] = delta.read(settings, TABLE).to_pylist()
-    return rows
+def read(settings: Settings, renamed: Mapping[str, str]) -> list[Row]:
+    """All rows, oldest first; old tokens of a rotated key under their new name."""
+    found = delta.read(settings, TABLE).sort_by("ledger_version").to_pylist()
+    return [row | {"identifier_value": renamed.get(row["identifier_value"], row["identifier_value"])} for row in found]
 
 
-def known_of(found: list[Row], renamed: Mapping[str, str]) -> dict[Identifier, Known]:
-    """The rows as the runner knows identifiers; old tokens of a rotated key under their new name."""
-    return {
-        (str(row["identifier_type"]), renamed.get(str(row["identifier_value"]), str(row["identifier_value"]))): Known(
-            str(row["profile_id"]), int(row["since"])
-        )
-        for row in found
-    }
+def last(found: list[Row], before: int = NEWEST) -> dict[Identifier, Row]:
+    """The last row of each identifier before that ledger version."""
+    return {(row["identifier_type"], row["identifier_value"]): row for row in found if row["ledger_version"] < before}

@@ -8,6 +8,13 @@ import click
 from jobs.core.command import HintingGroup, pass_context
 from jobs.core.context import Context
 
+approve = click.option(
+    "--approve",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Let it merge and split so many profiles, by the number it named.",
+)
+
 
 @click.group(cls=HintingGroup)
 def group() -> None:
@@ -29,12 +36,7 @@ def group() -> None:
 
 
 @group.command("run")
-@click.option(
-    "--approve",
-    type=click.IntRange(min=0),
-    default=0,
-    help="Let it merge and split this many profiles, by the number it named.",
-)
+@approve
 @pass_context
 def run_command(context: Context, approve: int) -> None:
     """Resolve all identifiers; write profile_identifiers, profile_redirects and the ledger.
@@ -47,11 +49,11 @@ def run_command(context: Context, approve: int) -> None:
       c360 identity run
       c360 identity run --approve 340      after the run has said that it would change 340
     """
-    from jobs.core.token_lock import tokens_in_use
     from jobs.identity.runner import run
+    from jobs.lake.locks import identity_lock
     from jobs.lake.runs import stage
 
-    with tokens_in_use(context.settings), stage(context, "identity.run") as current:
+    with identity_lock(context.settings), stage(context, "identity.run") as current:
         figures = run(context, current, approved=approve)
     click.echo(
         "{identifiers:,} identifiers in {profiles:,} profiles: {creates:,} created, {merges:,} merged, "
@@ -85,8 +87,9 @@ def explain(context: Context, subject: str, limit: int) -> None:
 
 @group.command("undo")
 @click.argument("merge_id")
+@approve
 @pass_context
-def undo_command(context: Context, merge_id: str) -> None:
+def undo_command(context: Context, merge_id: str, approve: int) -> None:
     """Undo a merge: its two profiles are two again under their old ids, and nothing joins them any more.
 
     MERGE_ID is what `c360 identity explain` prints beside the merge, or its beginning. Identifiers go back to the side that they
@@ -98,20 +101,22 @@ def undo_command(context: Context, merge_id: str) -> None:
       c360 identity explain p_4fd1c2a90b7e55d0a1b2c3d4
       c360 identity undo 3fa9c1d20b77
     """
-    from jobs.core.token_lock import tokens_in_use
     from jobs.identity.undo import undo
+    from jobs.lake.locks import identity_lock
     from jobs.lake.runs import stage
 
-    with tokens_in_use(context.settings), stage(context, "identity.undo") as current:
-        done = undo(context, current, merge_id)
-    click.echo(
-        f"{done.kept_id} ({done.kept:,} identifiers) and {done.parted_id} ({done.parted:,}) are apart, and stay apart"
-    )
+    with identity_lock(context.settings), stage(context, "identity.undo") as current:
+        done = undo(context, current, merge_id, approved=approve)
+    click.echo(f"the two sides of the merge are apart, and stay apart: {done.kept_id} and {done.parted_id}")
+    for profile_id, now in ((done.kept_id, done.kept_now), (done.parted_id, done.parted_now)):
+        if now != profile_id:
+            click.echo(f"{profile_id} is part of {now} on other grounds: c360 identity explain {now}")
 
 
 @group.command()
+@approve
 @pass_context
-def rebuild(context: Context) -> None:
+def rebuild(context: Context, approve: int) -> None:
     """Make profile_identifiers and profile_redirects anew from the ledger and silver: the same ids, the same map.
 
     For a map that was lost or damaged; events that came since are resolved as by `run`.
@@ -120,12 +125,12 @@ def rebuild(context: Context) -> None:
     Examples:
       c360 identity rebuild
     """
-    from jobs.core.token_lock import tokens_in_use
     from jobs.identity.runner import run
+    from jobs.lake.locks import identity_lock
     from jobs.lake.runs import stage
 
-    with tokens_in_use(context.settings), stage(context, "identity.rebuild") as current:
-        figures = run(context, current, from_ledger=True)
+    with identity_lock(context.settings), stage(context, "identity.rebuild") as current:
+        figures = run(context, current, approved=approve, from_ledger=True, command="c360 identity rebuild")
     click.echo("{identifiers:,} identifiers in {profiles:,} profiles; {creates:,} created".format(**figures))
 
 

@@ -9,7 +9,8 @@ from jobs.core.errors import UsageError
 from jobs.core.settings import Settings
 from jobs.identity.ledger import iso
 from jobs.identity.rules import load_rules
-from jobs.identity.runner import Graph, read_graph, read_state
+from jobs.identity.runner import Graph, read_graph
+from jobs.identity.state import read_state
 from jobs.lake import delta
 
 

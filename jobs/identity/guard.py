@@ -10,8 +10,9 @@ def allowed(settings: Settings, profiles: int) -> int:
     return max(settings.identity_changes, int(profiles * settings.identity_changes_share))
 
 
-def require_few(settings: Settings, profiles: int, resolution: Resolution, approved: int) -> None:
-    """`profiles`: how many there were before. Nothing is asked of the first run. Raises GateError."""
+def require_few(settings: Settings, profiles: int, resolution: Resolution, approved: int, command: str) -> None:
+    """`profiles`: how many there were before. Nothing is asked of the first run. `command` is what was called.
+    Raises GateError."""
     merges = len(resolution.merges)
     splits = sum(change.action == "split" for change in resolution.changes)
     limit = allowed(settings, profiles)
@@ -19,5 +20,5 @@ def require_few(settings: Settings, profiles: int, resolution: Resolution, appro
         return
     raise GateError(
         f"identity would merge {merges:,} and split {splits:,} of {profiles:,} profiles, unasked it may change {limit:,}; "
-        f"nothing was written. If that is meant: c360 identity run --approve {merges + splits}"
+        f"nothing was written. If that is meant: {command} --approve {merges + splits}"
     )

@@ -68,6 +68,11 @@ def merges_in_force(ledger: Iterable[Row]) -> dict[str, Row]:
     return merged
 
 
+def undone_merges(ledger: Iterable[Row]) -> set[str]:
+    """Merges that persons have named and that the ledger tells the undoing of."""
+    return {json.loads(row["evidence"]).get("asked") for row in ledger if row["action"] == "undo"}
+
+
 def ledger_rows(
     nodes: Nodes, edges: Edges, components: Components, resolution: Resolution, *, occurred_at: datetime, version: int
 ) -> list[Row]:
@@ -152,8 +157,8 @@ def _merge_evidence(nodes: Nodes, edges: Edges, links: list[int], change: Change
 
 
 def _group_evidence(nodes: Nodes, members: list[int], change: Change) -> Row:
-    cause = {"merge": change.cause} if change.cause else {}
-    return cause | {
+    causes = {"merge": change.cause, "asked": change.asked}
+    return {name: value for name, value in causes.items() if value} | {
         "events": [nodes.first_event[change.node]],
         "first_seen": iso(int(nodes.first_seen[change.node])),
         "identifiers": dict(sorted(Counter(nodes.types[node] for node in members).items())),

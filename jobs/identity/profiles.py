@@ -21,14 +21,15 @@ class Known:
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that happened to profiles: `node` is the identifier it is told by; `cause` the ledger entry that an undo
-    undoes; the rest as in `identity_ledger`."""
+    """One thing that happened to profiles: `node` is the identifier it is told by; `cause` the merge in force that an undo
+    ends, `asked` the one that a person named; the rest as in `identity_ledger`."""
 
     action: str
     profile_id: str
     other_profile_id: str | None
     node: int
     cause: str | None = None
+    asked: str | None = None
 
 
 @dataclass(frozen=True)

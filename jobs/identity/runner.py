@@ -1,7 +1,7 @@
 """Reads silver and what is known, resolves, and writes what changed. What lies between is pure, in the modules beside it."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -10,8 +10,10 @@ from jobs.core.context import Context
 from jobs.core.errors import PermanentError
 from jobs.core.settings import Settings
 from jobs.identity import aliases, assignments, components, edges, guard, ledger, profiles, separations
+from jobs.identity.reconcile import reconciled
 from jobs.identity.rules import Rules, load_rules
 from jobs.identity.separations import Separation
+from jobs.identity.state import State, read_state
 from jobs.lake import delta
 from jobs.lake.duck import lake_connection
 from jobs.lake.runs import Stage
@@ -31,50 +33,6 @@ class Graph:
     components: components.Components
     rows: int
     separated: Sequence[separations.Apart] = ()
-
-
-@dataclass(frozen=True)
-class State:
-    """What earlier runs have left: the identifier map, where its identifiers belonged, the ledger, the undone merges."""
-
-    renamed: Mapping[str, str]
-    known: Mapping[profiles.Identifier, profiles.Known]
-    ledger: list[ledger.Row]
-    separations: list[Separation]
-    has_assignments: bool
-
-    @property
-    def profiles(self) -> int:
-        """How many there were."""
-        return len({entry.profile_id for entry in self.known.values()})
-
-    @property
-    def redirects(self) -> dict[str, str]:
-        """Id merged away → id that lives on."""
-        return {str(row["from_profile_id"]): str(row["to_profile_id"]) for row in ledger.redirect_rows(self.ledger)}
-
-    @property
-    def version(self) -> int:
-        """Of the newest run that changed something; 0 before the first."""
-        return max((int(row["ledger_version"]) for row in self.ledger), default=0)
-
-
-def read_state(settings: Settings, *, from_ledger: bool = False) -> State:
-    """The tables of identity, under the tokens of today. `from_ledger`: who is known is taken from the assignments beside the
-    ledger, not from `profile_identifiers`, which may be lost or wrong."""
-    renamed = aliases.read_aliases(settings)
-    known = (
-        assignments.known_of(assignments.read(settings), renamed)
-        if from_ledger
-        else known_identifiers(delta.read(settings, "profile_identifiers"), renamed)
-    )
-    return State(
-        renamed=renamed,
-        known=known,
-        ledger=delta.read(settings, "identity_ledger").to_pylist(),
-        separations=separations.separations_of(delta.read(settings, "identity_separations").to_pylist(), renamed),
-        has_assignments=delta.row_count(settings, "identity_assignments") > 0,
-    )
 
 
 def read_graph(settings: Settings, rules: Rules, undone: Sequence[Separation] = ()) -> Graph:
@@ -101,26 +59,36 @@ def _tokens(settings: Settings, rules: Rules) -> Callable[[str, str], str]:
     return lambda kind, value: token(kind, value, key)
 
 
-def run(context: Context, stage: Stage, *, approved: int = 0, from_ledger: bool = False) -> dict[str, int]:
+def run(
+    context: Context,
+    stage: Stage,
+    *,
+    approved: int = 0,
+    from_ledger: bool = False,
+    undo: Sequence[ledger.Row] = (),
+    command: str = "c360 identity run",
+) -> dict[str, int]:
     """Resolves all identifiers and writes the identity tables; returns the figures it also sets on the stage.
-    `from_ledger` as in `read_state`.
+    `from_ledger` as in `read_state`; `undo`: rows for `identity_separations`, of a merge to undo; `command`: what was called.
 
     Raises GateError, and has written nothing, when it would merge and split more profiles than `guard` allows and
     `approved` names.
 
-    The ledger is written first and the identifier map last: a run that dies in between is repeated whole, and finds the
-    ledger entries it had already written.
+    The map is written last: a run that dies before is repeated whole, and finds the ledger entries it had already written.
     """
     settings = context.settings
-    state = read_state(settings, from_ledger=from_ledger)
+    state = read_state(settings, from_ledger=from_ledger).with_undo(undo)
     graph = read_graph(settings, load_rules(), state.separations)
     if state.known and not len(graph.nodes):
         raise PermanentError(
             f"silver_identifiers holds no identifier but {len(state.known)} are mapped to profiles; "
             "nothing was changed: load the events again with c360 ingest run"
         )
+    state = state.aged(graph.nodes)
     resolution = resolved(settings, graph, state)
-    guard.require_few(settings, state.profiles, resolution, approved)
+    guard.require_few(settings, state.profiles, resolution, approved, command)
+    if undo:
+        delta.append(settings, "identity_separations", _table("identity_separations", list(undo)))
     _write(context, graph, state, resolution)
     figures = _figures(graph, resolution)
     stage.rows_in, stage.rows_out = graph.rows, len(graph.nodes)
@@ -130,26 +98,15 @@ def run(context: Context, stage: Stage, *, approved: int = 0, from_ledger: bool 
 
 def resolved(settings: Settings, graph: Graph, state: State) -> profiles.Resolution:
     """The id of each component; merges undone since the last run give back the ids that they took."""
-    redirects = state.redirects
-    undone = [s for s in state.separations if separations.joined(s, state.known)]
-    if not undone:
-        return profiles.assign(graph.nodes, graph.components.label, state.known, frozenset(redirects))
-    history = separations.history_of(assignments.read_all(settings), state.ledger, state.renamed)
-    known = separations.restored(state.known, state.separations, history)  # also what earlier ones had undone
-    retired = frozenset(redirects) - {entry.profile_id for entry in known.values()}
-    found = profiles.assign(graph.nodes, graph.components.label, known, retired)
-    merges = ledger.merges_in_force(state.ledger)
-    told = separations.undo_changes(graph.nodes, graph.components.label, found.profile_ids, undone, merges)
-    return replace(found, changes=[*found.changes, *told])
-
-
-def known_identifiers(table: pa.Table, renamed: Mapping[str, str]) -> dict[profiles.Identifier, profiles.Known]:
-    """The identifier map of the last run, by (type, value); old tokens of a rotated key under their new name."""
-    since = table["valid_from"].cast(pa.int64()).to_pylist()
-    values = [renamed.get(value, value) for value in table["identifier_value"].to_pylist()]
-    pairs = zip(table["identifier_type"].to_pylist(), values, strict=True)
-    owners = zip(table["profile_id"].to_pylist(), since, strict=True)
-    return {pair: profiles.Known(owner, at) for pair, (owner, at) in zip(pairs, owners, strict=True)}
+    nodes, label, merges = graph.nodes, graph.components.label, ledger.merges_in_force(state.ledger)
+    undone = state.undone
+    known = state.known
+    if undone:  # from before all that were ever undone, lest one brings back what another has ended
+        history = separations.history_of(assignments.read(settings, state.renamed), state.ledger)
+        known = separations.restored(known, state.separations, history)
+    retired = frozenset(merges) - {entry.profile_id for entry in known.values()}
+    found = profiles.assign(nodes, label, known, retired)
+    return reconciled(nodes, label, found, known=state.known, merges=merges, undone=undone)
 
 
 def _figures(graph: Graph, resolution: profiles.Resolution) -> dict[str, int]:

@@ -1,11 +1,13 @@
 """Merges that a person has undone: which identifiers stay apart, for good, and which profile lives again."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
-from jobs.identity.edges import Ints, Nodes
-from jobs.identity.profiles import Change, Identifier, Known
+from jobs.identity.edges import Nodes
+from jobs.identity.profiles import Identifier, Known
 
 KEPT, PARTED = "kept", "parted"
 
@@ -84,7 +86,8 @@ def restored(
     it, and the run joins and splits again what is to be joined and split on other grounds. An identifier that came later
     belongs where it founded a profile, or nowhere yet."""
     found = dict(known)
-    for s in sorted(undone, key=lambda s: -history.merged_at[s.merge_entry_id]):
+    merged = [s for s in undone if s.merge_entry_id in history.merged_at]
+    for s in sorted(merged, key=lambda s: -history.merged_at[s.merge_entry_id]):
         version = history.merged_at[s.merge_entry_id]
         followed = history.following(version, s.kept_id)
         for pair, entry in known.items():
@@ -99,12 +102,27 @@ def restored(
 
 @dataclass(frozen=True)
 class History:
-    """Profiles of each identifier as (ledger version, profile id), oldest first; (version, id) of each profile created;
-    merges with their versions."""
+    """Profiles of each identifier as (ledger version, profile id), oldest first; ids that were created; the version in which
+    an id first had an identifier; merges with their versions."""
 
     assigned: Mapping[Identifier, list[tuple[int, str]]]
-    founded: frozenset[tuple[int, str]]
+    created: frozenset[str]
     merged_at: Mapping[str, int]
+
+    @cached_property
+    def first_at(self) -> dict[str, int]:
+        """Profile id → the version in which it first had an identifier."""
+        found: dict[str, int] = {}
+        for profiles in self.assigned.values():
+            for at, owner in profiles:
+                found[owner] = min(at, found.get(owner, at))
+        return found
+
+    @cached_property
+    def moves(self) -> list[tuple[int, str, str]]:
+        """(version, from, to) of each identifier that came from one profile to another, by version."""
+        pairs = [(a, b) for profiles in self.assigned.values() for a, b in pairwise(profiles)]
+        return sorted((at, before, owner) for (_, before), (at, owner) in pairs)
 
     def before(self, pair: Identifier, version: int) -> str | None:
         """The profile that the identifier had before that version; of a later one, the profile that it founded."""
@@ -112,59 +130,24 @@ class History:
         earlier = [owner for at, owner in profiles if at < version]
         if earlier:
             return earlier[-1]
-        return profiles[0][1] if profiles and profiles[0] in self.founded else None
+        at, owner = profiles[0] if profiles else (0, "")
+        return owner if owner in self.created and self.first_at[owner] == at else None
 
     def following(self, version: int, profile_id: str) -> set[str]:
         """The profile that lived on in that version, and each that an identifier of one of these has come to since."""
-        steps = [
-            (at, owner, profiles[place - 1][1] if place else None)
-            for profiles in self.assigned.values()
-            for place, (at, owner) in enumerate(profiles)
-            if at >= version
-        ]
         found = {profile_id}
-        for _, owner, before in sorted(steps, key=lambda step: step[0]):
-            if before in found:
+        for at, before, owner in self.moves:
+            if at >= version and before in found:
                 found.add(owner)
         return found
 
 
-def history_of(
-    assigned: Iterable[Mapping[str, Any]], ledger: Iterable[Mapping[str, Any]], renamed: Mapping[str, str]
-) -> History:
-    """From all rows of `identity_assignments` and of the ledger."""
+def history_of(assigned: Iterable[Mapping[str, Any]], ledger: Iterable[Mapping[str, Any]]) -> History:
+    """From all rows of `identity_assignments`, oldest first and under today's tokens, and of the ledger."""
     profiles: dict[Identifier, list[tuple[int, str]]] = {}
-    for row in sorted(assigned, key=lambda row: int(row["ledger_version"])):
-        pair = (row["identifier_type"], renamed.get(row["identifier_value"], row["identifier_value"]))
+    for row in assigned:
+        pair = (row["identifier_type"], row["identifier_value"])
         profiles.setdefault(pair, []).append((int(row["ledger_version"]), row["profile_id"]))
     rows = list(ledger)
-    made = {(int(r["ledger_version"]), r["profile_id"]) for r in rows if r["action"] == "create"}
-    merged = {r["entry_id"]: int(r["ledger_version"]) for r in rows if r["action"] == "merge"}
-    return History(profiles, frozenset(made), merged)
-
-
-def undo_changes(
-    nodes: Nodes,
-    label: Ints,
-    profile_ids: Sequence[str],
-    undone: Sequence[Separation],
-    merges: Mapping[str, Mapping[str, Any]],
-) -> list[Change]:
-    """One change per merge undone, told by the strongest identifier that parts; and one per other profile that lives again
-    because the one that it went into has given back what it was made of. `merges`: id merged away → its merge."""
-    changes = []
-    for s, sides in zip(undone, apart(nodes, undone), strict=True):
-        if sides.parted:
-            kept = profile_ids[label[min(sides.kept)]] if sides.kept else s.kept_id
-            changes.append(Change("undo", kept, s.parted_id, min(sides.parted), cause=s.merge_entry_id))
-    told = {s.parted_id for s in undone}
-    strongest: dict[int, int] = {}
-    for node in range(len(nodes)):
-        strongest.setdefault(int(label[node]), node)
-    for component, profile_id in enumerate(profile_ids):
-        if profile_id in merges and profile_id not in told:
-            merge = merges[profile_id]
-            changes.append(
-                Change("undo", merge["profile_id"], profile_id, strongest[component], cause=merge["entry_id"])
-            )
-    return changes
+    created = frozenset(row["profile_id"] for row in rows if row["action"] == "create")
+    return History(profiles, created, {r["entry_id"]: int(r["ledger_version"]) for r in rows if r["action"] == "merge"})

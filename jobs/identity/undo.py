@@ -1,51 +1,53 @@
 """`c360 identity undo`: two profiles that were merged are two again, and stay two."""
 
 from dataclasses import dataclass
+from typing import Any
 
-import pyarrow as pa
-
-from jobs.core.catalog import lake_table
 from jobs.core.context import Context
 from jobs.core.errors import PermanentError, UsageError
-from jobs.core.settings import Settings
 from jobs.identity import assignments
 from jobs.identity.ledger import Row
 from jobs.identity.runner import run
 from jobs.identity.separations import KEPT, PARTED
+from jobs.identity.state import State, read_state
 from jobs.lake import delta
 from jobs.lake.runs import Stage
-from jobs.lake.schema import arrow_schema
 
-TABLE = "identity_separations"
 SHORTEST = 6  # of an entry id, in hex digits
 
 
 @dataclass(frozen=True)
 class Undone:
-    """The two profiles that are apart again, and how many identifiers each had before the merge."""
+    """The two ids of the merge, and which profile each stands for now: itself, unless it was merged on other grounds."""
 
     kept_id: str
     parted_id: str
-    kept: int
-    parted: int
+    kept_now: str
+    parted_now: str
 
 
-def undo(context: Context, stage: Stage, merge_id: str) -> Undone:
-    """Writes down that the two sides of the merge stay apart, then resolves anew. Safe to repeat, and to kill: the next
-    `c360 identity run` carries out what is written down.
+def undo(context: Context, stage: Stage, merge_id: str, *, approved: int = 0) -> Undone:
+    """Resolves anew with the two sides of the merge apart, and writes down that they stay so. Safe to repeat, and to kill: the
+    next `c360 identity run` carries out what is written down.
 
     `merge_id` is the entry's id or its beginning. Raises UsageError when it names no merge or several, PermanentError when what
-    was before the merge is not known.
+    was before the merge is not known, GateError as `run` does.
     """
     settings = context.settings
-    entry = find_merge(delta.read(settings, "identity_ledger").to_pylist(), merge_id)
-    sides = sides_of(settings, entry)
-    written = delta.read(settings, TABLE, ["merge_entry_id"])["merge_entry_id"].to_pylist()
-    if entry["entry_id"] not in written:
-        _write(context, entry, sides)
-    run(context, stage, approved=1)
-    kept, parted = sides[KEPT], sides[PARTED]
-    return Undone(str(entry["profile_id"]), str(entry["other_profile_id"]), len(kept), len(parted))
+    state = read_state(settings)
+    entry = find_merge(state.ledger, merge_id)
+    rows: list[Row] = []
+    if entry["entry_id"] not in {s.merge_entry_id for s in state.separations}:
+        rows = separation_rows(context, state, entry)
+    run(context, stage, approved=approved, undo=rows, command=f"c360 identity undo {merge_id}")
+    redirects = dict(
+        zip(
+            *(delta.read(settings, "profile_redirects")[f"{end}_profile_id"].to_pylist() for end in ("from", "to")),
+            strict=True,
+        )
+    )
+    kept, parted = str(entry["profile_id"]), str(entry["other_profile_id"])
+    return Undone(kept, parted, redirects.get(kept, kept), redirects.get(parted, parted))
 
 
 def find_merge(ledger: list[Row], merge_id: str) -> Row:
@@ -63,25 +65,21 @@ def find_merge(ledger: list[Row], merge_id: str) -> Row:
     )
 
 
-def sides_of(settings: Settings, entry: Row) -> dict[str, list[Row]]:
-    """The identifiers of both profiles as they were before the merge."""
-    before = assignments.read(settings, int(entry["ledger_version"]))
+def separation_rows(context: Context, state: State, entry: Row) -> list[Row]:
+    """Rows of `identity_separations`: the identifiers of both profiles as they were before the merge."""
+    before = assignments.last(assignments.read(context.settings, state.renamed), int(entry["ledger_version"]))
+    same: dict[str, Any] = {
+        "merge_entry_id": entry["entry_id"], "ledger_version": state.version, "decided_at": context.clock.now()
+    }  # fmt: skip
     of_side = {KEPT: entry["profile_id"], PARTED: entry["other_profile_id"]}
-    sides = {side: [row for row in before if row["profile_id"] == owner] for side, owner in of_side.items()}
+    kept = ("identifier_type", "identifier_value", "profile_id", "is_simulated")
+    sides: dict[str, list[Row]] = {}
+    for side, owner in of_side.items():
+        of_owner = [row for row in before.values() if row["profile_id"] == owner]
+        sides[side] = [same | {"side": side} | {name: row[name] for name in kept} for row in of_owner]
     if not sides[KEPT] or not sides[PARTED]:
         raise PermanentError(
             f"which identifiers {entry['profile_id']} and {entry['other_profile_id']} had before they were merged is not "
-            "known: they were merged before c360 kept account of it"
+            "known: they were merged before c360 kept account of it. Nothing was changed"
         )
-    return sides
-
-
-def _write(context: Context, entry: Row, sides: dict[str, list[Row]]) -> None:
-    newest = max(delta.read(context.settings, "identity_ledger", ["ledger_version"])["ledger_version"].to_pylist())
-    same = {"merge_entry_id": entry["entry_id"], "ledger_version": newest, "decided_at": context.clock.now()}
-    rows = [
-        same | {"side": side} | {name: value for name, value in row.items() if name != "since"}
-        for side, found in sides.items()
-        for row in found
-    ]
-    delta.append(context.settings, TABLE, pa.Table.from_pylist(rows, schema=arrow_schema(lake_table(TABLE).contract)))
+    return sides[KEPT] + sides[PARTED]

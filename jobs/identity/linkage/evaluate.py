@@ -154,10 +154,12 @@ def _labels(
     numbered = (
         f"select row_number() over () - 1 as record, trim(cast({quoted(theirs[key])} as varchar)) as id from {FILE}"
     )
+    said = f"trim(cast(p.{quoted(labels[score])} as varchar))"
     rows = connection.execute(
         f"""
         with numbered as ({numbered})
-        select l.record, r.record, try_cast(p.{quoted(labels[score])} as double) >= {SAME}
+        select l.record, r.record,
+            coalesce(try_cast({said} as double), cast(try_cast({said} as boolean) as double)) >= {SAME}
         from linkage_labels as p
         inner join numbered as l on l.id = trim(cast(p.{quoted(labels[f"{key}_l"])} as varchar))
         inner join numbered as r on r.id = trim(cast(p.{quoted(labels[f"{key}_r"])} as varchar))
@@ -166,6 +168,10 @@ def _labels(
     if not rows:
         raise UsageError(f"--label-pairs: no pair of {path} names two records by {key!r}")
     a, b, is_match = zip(*rows, strict=True)
+    if None in is_match:
+        raise UsageError(
+            f"--label-pairs: {score!r} of {path} is neither a number nor true or false in {is_match.count(None)} rows"
+        )
     return np.asarray(a, np.int64), np.asarray(b, np.int64), np.asarray([bool(m) for m in is_match])
 
 

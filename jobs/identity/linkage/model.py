@@ -12,6 +12,7 @@ import splink.comparison_library as compare
 from splink import DuckDBAPI, Linker, SettingsCreator, block_on
 from splink.internals.exceptions import EMTrainingException
 
+from jobs.core.errors import UsageError
 from jobs.identity.edges import Connection
 from jobs.identity.linkage.clusters import Pairs
 from jobs.identity.linkage.config import LinkageConfig, Rule, usable
@@ -35,9 +36,15 @@ COMPARISONS: dict[str, Any] = {
 
 def compared(connection: Connection, columns: list[str], config: LinkageConfig) -> Pairs:
     """Learns the weights from the table `linkage_records` of the connection, and gives each pair that some blocking rule
-    brings together, and that is at least as probable as `floor`, its probability."""
+    brings together, and that is at least as probable as `floor`, its probability. Raises UsageError where no rule does."""
     api = DuckDBAPI(connection=cast(Any, connection))
     blocking = affordable(connection, usable(config.blocking, columns), config.most_pairs)
+    if not blocking:  # without a rule every two records would be compared
+        wanted = " · ".join(", ".join(rule) for rule in config.blocking)
+        raise UsageError(
+            f"nothing brings few enough pairs together by {', '.join(columns)}; map one of these too, or raise most_pairs: "
+            + wanted
+        )
     settings = SettingsCreator(
         link_type="dedupe_only",
         unique_id_column_name="record",

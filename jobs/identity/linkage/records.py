@@ -1,6 +1,7 @@
 """Records of people in one shape: our columns as text, lower case, without what differs for no reason. NULL for nothing.
 
-Dates become eight digits, year first; what is no date keeps its digits, since a mistyped date still says much. Phones,
+Dates become eight digits, year first, of 31/12/1980 the day first; what is no date keeps its digits, since a mistyped date
+still says much. Phones,
 postcodes and national ids keep letters and digits alone. Accents go. Words that stand for an empty cell are empty.
 """
 
@@ -34,7 +35,7 @@ def _normalised(column: str, expression: str) -> str:
     text = f"case when {text} not in ({_literals(EMPTY)}) then {text} end"
     if column == "birth_date":
         digits = f"nullif(regexp_replace({text}, '[^0-9]', '', 'g'), '')"
-        return f"coalesce(strftime(try_strptime(split_part({text}, ' ', 1), [{_literals(DATES)}]), '%Y%m%d'), {digits})"
+        return f"coalesce(strftime(try_strptime(regexp_extract({text}, '^[^ t]+'), [{_literals(DATES)}]), '%Y%m%d'), {digits})"
     if column in COMPACT:
         return f"nullif(regexp_replace({text}, '[^a-z0-9]', '', 'g'), '')"
     if column == "email":

@@ -1,6 +1,8 @@
 """`c360 identity undo` and `rebuild` on tiny lakes: what comes back, what stays apart, kills, and a world without the merge."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from settingskit import make_settings
 
 from jobs.core.clock import Clock
 from jobs.core.context import Context
-from jobs.core.errors import PermanentError, UsageError
+from jobs.core.errors import GateError, PermanentError, UsageError
 from jobs.core.settings import Settings
 from jobs.identity import runner
 from jobs.identity.explain import explain_lines
@@ -21,6 +23,7 @@ from jobs.lake.runs import Stage
 
 Sighting = tuple[str, str, dict[str, str]]
 MAPS = ("profile_identifiers", "profile_redirects")
+TABLES = ("identity_ledger", "identity_assignments", "profile_redirects", "profile_identifiers")
 ANN, BOB = {"user_id": "ann"}, {"user_id": "bob"}
 
 
@@ -46,11 +49,26 @@ def see(settings: Settings, sightings: list[Sighting]) -> None:
 
 
 def resolve(settings: Settings, day: int, **options: Any) -> dict[str, int]:
-    return runner.run(at(settings, day), Stage("identity.run"), **options)
+    found = runner.run(at(settings, day), Stage("identity.run"), **options)
+    in_step(settings)
+    return found
 
 
-def undone(settings: Settings, day: int, merge_id: str) -> Undone:
-    return undo(at(settings, day), Stage("identity.undo"), merge_id)
+def undone(settings: Settings, day: int, merge_id: str, **options: Any) -> Undone:
+    found = undo(at(settings, day), Stage("identity.undo"), merge_id, **options)
+    in_step(settings)
+    return found
+
+
+def in_step(settings: Settings) -> None:
+    """Every id that was ever given out lives or leads to one that does, and none does both; each run has its own version."""
+    alive, gone = set(mapping(settings).values()), redirects(settings)
+    assert not alive & set(gone)
+    assert set(gone.values()) <= alive
+    rows = delta.read(settings, "identity_assignments").to_pylist()
+    assert {row["profile_id"] for row in rows} <= alive | set(gone)
+    keys = [(row["identifier_type"], row["identifier_value"], row["ledger_version"]) for row in rows]
+    assert len(keys) == len(set(keys))
 
 
 def mapping(settings: Settings) -> dict[str, str]:
@@ -66,6 +84,25 @@ def redirects(settings: Settings) -> dict[str, str]:
 def entries(settings: Settings, action: str) -> list[dict[str, Any]]:
     rows = [row for row in delta.read(settings, "identity_ledger").to_pylist() if row["action"] == action]
     return sorted(rows, key=lambda row: row["ledger_version"])
+
+
+@contextmanager
+def killed_at(table: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The first write to the table is the end."""
+
+    def killed(writer: Any) -> Any:
+        def write(settings: Settings, name: str, *rest: Any, **more: Any) -> Any:
+            if name == table:
+                raise KeyboardInterrupt
+            return writer(settings, name, *rest, **more)
+
+        return write
+
+    with monkeypatch.context() as patch:
+        patch.setattr(delta, "append", killed(delta.append))
+        patch.setattr(delta, "replace", killed(delta.replace))
+        with pytest.raises(KeyboardInterrupt):
+            yield
 
 
 TWO: list[Sighting] = [
@@ -95,7 +132,7 @@ def test_both_profiles_are_back_under_their_ids_and_stay_apart(
     done = undone(settings, 2, merge_id[:8])
     assert mapping(settings) == before
     assert redirects(settings) == {}
-    assert (done.kept_id, done.parted_id, done.kept, done.parted) == (before["ann"], before["bob"], 2, 2)
+    assert (done.kept_id, done.parted_id) == (done.kept_now, done.parted_now) == (before["ann"], before["bob"])
     [entry] = entries(settings, "undo")
     assert (entry["profile_id"], entry["other_profile_id"]) == (before["ann"], before["bob"])
     assert merge_id in entry["evidence"]
@@ -163,31 +200,135 @@ def test_a_merge_after_it_is_made_again_on_its_own_grounds(settings: Settings) -
     assert redirects(settings) == {before["bob"]: before["zoe"]}
 
 
-@pytest.mark.parametrize(
-    "table", ["identity_ledger", "identity_assignments", "profile_redirects", "profile_identifiers"]
-)
+@pytest.mark.parametrize("table", TABLES)
 def test_an_undoing_that_was_killed_is_carried_out_by_the_next_run(
     settings: Settings, merged: tuple[dict[str, str], str], table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, merge_id = merged
-
-    def killed(writer: Any) -> Any:
-        def write(settings: Settings, name: str, *rest: Any, **more: Any) -> Any:
-            if name == table:
-                raise KeyboardInterrupt
-            return writer(settings, name, *rest, **more)
-
-        return write
-
-    with monkeypatch.context() as patch:
-        patch.setattr(delta, "append", killed(delta.append))
-        patch.setattr(delta, "replace", killed(delta.replace))
-        with pytest.raises(KeyboardInterrupt):
-            undone(settings, 2, merge_id)
+    with killed_at(table, monkeypatch):
+        undone(settings, 2, merge_id)
     resolve(settings, 3)
     assert mapping(settings) == before
     assert redirects(settings) == {}
     assert len(entries(settings, "undo")) == 1
+
+
+@pytest.mark.parametrize("table", TABLES[1:])
+@pytest.mark.parametrize("more", [[], [("e33", "2017-06-02", {"user_id": "ann", "anonymous_id": "b1"})]])
+def test_a_merge_of_a_run_that_was_killed_can_be_undone(
+    settings: Settings, table: str, more: list[Sighting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the run after the kill told the merge once more, with another event as evidence."""
+    see(settings, TWO)
+    resolve(settings, 0)
+    before = mapping(settings)
+    see(settings, [*TWO, WRONG])
+    with killed_at(table, monkeypatch):
+        resolve(settings, 1)
+    see(settings, [*TWO, WRONG, *more])
+    if more:
+        resolve(settings, 2)
+    assert len(entries(settings, "merge")) == 1
+    undone(settings, 3, entries(settings, "merge")[0]["entry_id"])
+    assert mapping(settings) == before
+    assert redirects(settings) == {}
+
+
+def test_an_identifier_that_came_between_two_ledger_entries_counts_to_its_side(settings: Settings) -> None:
+    late: Sighting = ("e8", "2017-05-09", BOB | {"anonymous_id": "b2"})
+    see(settings, TWO)
+    resolve(settings, 0)
+    see(settings, [*TWO, late])
+    resolve(settings, 1)  # an assignment, and nothing for the ledger
+    before = mapping(settings)
+    see(settings, [*TWO, late, WRONG])
+    resolve(settings, 2)
+    undone(settings, 3, entries(settings, "merge")[0]["entry_id"])
+    see(settings, [*TWO, late, WRONG, ("e9", "2017-09-01", ANN | {"anonymous_id": "b2"})])
+    resolve(settings, 4)
+    assert mapping(settings) == before
+    resolve(settings, 5, from_ledger=True)
+    assert mapping(settings) == before
+
+
+def test_undoing_one_merge_tells_nothing_new_of_the_others(settings: Settings) -> None:
+    own = [*TWO, *((f"p{n}", "2017-05-05", {"user_id": n, "anonymous_id": f"{n}1"}) for n in ("dave", "eve", "fred"))]
+    steps: list[Sighting] = [
+        WRONG,
+        ("da", "2017-07-01", {"user_id": "ann", "anonymous_id": "dave1"}),
+        ("da2", "2017-07-02", {"user_id": "ann", "anonymous_id": "dave1"}),
+        ("ef", "2017-07-03", {"user_id": "eve", "anonymous_id": "fred1"}),
+    ]
+    see(settings, own)
+    resolve(settings, 0)
+    see(settings, [*own, *steps[:1]])
+    resolve(settings, 1)
+    undone(settings, 2, entries(settings, "merge")[0]["entry_id"])
+    for number in (2, 3, 4):
+        see(settings, [*own, *steps[:number]])
+        resolve(settings, number + 1)
+    merges = entries(settings, "merge")
+    undone(settings, 7, merges[-1]["entry_id"])
+    assert entries(settings, "merge") == merges
+    assert len(entries(settings, "undo")) == 2
+    undone(settings, 8, merges[-2]["entry_id"])
+    assert redirects(settings) == {}
+
+
+def test_an_id_comes_back_also_where_rules_have_parted_the_two_since(
+    settings: Settings, merged: tuple[dict[str, str], str]
+) -> None:
+    before, merge_id = merged
+    cards = [(f"c{n}", "2017-07-01", {"user_id": n, "loyalty_id": f"card of {n}"}) for n in ("ann", "bob")]
+    see(settings, [*TWO, WRONG, *cards])
+    resolve(settings, 2)
+    other = mapping(settings)["bob"]
+    assert other not in before.values()
+    done = undone(settings, 3, merge_id)
+    assert mapping(settings)["bob"] == before["bob"] == done.parted_now
+    assert redirects(settings)[other] == before["bob"]
+
+
+@pytest.mark.parametrize("from_ledger", [False, True])
+def test_rebuild_keeps_the_older_of_two_as_a_run_does(settings: Settings, from_ledger: bool) -> None:
+    two = [
+        ("e1", "2017-05-01", {"user_id": "zed", "anonymous_id": "z1"}),
+        ("e2", "2017-05-02", {"user_id": "abe", "anonymous_id": "b1"}),
+    ]
+    see(settings, two)
+    resolve(settings, 0)
+    older = mapping(settings)["zed"]
+    see(settings, [*two, ("e3", "2017-06-01", {"user_id": "zed", "anonymous_id": "b1"})])
+    resolve(settings, 1, from_ledger=from_ledger)
+    assert set(mapping(settings).values()) == {older}
+
+
+def test_a_lost_map_costs_nobody_the_id(settings: Settings, merged: tuple[dict[str, str], str]) -> None:
+    before = mapping(settings)
+    old: Sighting = ("old", "2017-01-01", ANN | {"device_id": "d1"})  # older than what the id was made of
+    see(settings, [*TWO, WRONG, old])
+    delta.replace(settings, "profile_identifiers", delta.read(settings, "profile_identifiers").slice(0, 0))
+    resolve(settings, 2)
+    assert mapping(settings) == before | {"d1": before["ann"]}
+    delta.replace(settings, "identity_assignments", delta.read(settings, "identity_assignments").slice(0, 0))
+    with pytest.raises(PermanentError, match="run c360 identity run first"):
+        runner.run(at(settings, 3), Stage("identity.rebuild"), from_ledger=True)
+
+
+def test_an_undoing_that_the_guard_stops_has_written_nothing(
+    settings: Settings, merged: tuple[dict[str, str], str]
+) -> None:
+    before, merge_id = merged
+    strict = settings.model_copy(update={"identity_changes": 0, "identity_changes_share": 0.0})
+    more = [(f"p{n}", "2017-05-05", {"user_id": n, "anonymous_id": f"{n}1"}) for n in ("dave", "eve")]
+    see(strict, [*TWO, WRONG, *more])
+    resolve(strict, 2)
+    see(strict, [*TWO, WRONG, *more, ("de", "2017-08-01", {"user_id": "dave", "anonymous_id": "eve1"})])
+    with pytest.raises(GateError, match=f"c360 identity undo {merge_id} --approve 1$"):
+        undone(strict, 3, merge_id)
+    assert delta.read(strict, "identity_separations").num_rows == 0
+    undone(strict, 4, merge_id, approved=1)
+    assert {name: mapping(strict)[name] for name in before} == before
 
 
 def test_a_merge_is_named_by_its_beginning(settings: Settings, merged: tuple[dict[str, str], str]) -> None:

@@ -3,6 +3,8 @@
 import csv
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,9 @@ from jobs.identity.linkage import clusters
 from jobs.identity.linkage import evaluate as module
 from jobs.identity.linkage.config import COLUMNS, load_linkage
 from jobs.identity.linkage.evaluate import Evaluation, Request, evaluate, mapped
+from jobs.identity.linkage.records import make_records
 from jobs.identity.linkage.report import lines
+from jobs.lake.duck import connect
 
 SEED = 20180102
 
@@ -167,6 +171,40 @@ def test_two_columns_are_needed_and_unreadable_files_are_named(settings: Setting
     broken.write_bytes(b"PAR1 and no more")
     with pytest.raises(UsageError, match=r"cannot be read as \.parquet"):
         evaluate(settings, Request(broken, "entity"))
+
+
+def test_labels_may_be_true_and_false_and_nothing_else(
+    settings: Settings, records: list[Record], tmp_path: Path
+) -> None:
+    pairs = [(a, b) for a, b in combinations(records[:60], 2) if a["entity"] == b["entity"] or a["entity"] == "e1"]
+    labels = [{"id_l": a["id"], "id_r": b["id"], "is_match": str(a["entity"] == b["entity"])} for a, b in pairs]
+    request = Request(
+        write_csv(tmp_path / "p.csv", records), "entity", label_pairs=write_csv(tmp_path / "l.csv", labels)
+    )
+    found = evaluate(settings, request).methods["probabilistic"]["label_pairs"]
+    assert found["precision"] > 0.9
+    assert found["recall"] > 0.8
+    write_csv(tmp_path / "l.csv", [labels[0] | {"is_match": "perhaps"}])
+    with pytest.raises(UsageError, match="neither a number nor true or false in 1 rows"):
+        evaluate(settings, request)
+
+
+def test_columns_that_bring_nobody_together_are_refused(
+    settings: Settings, records: list[Record], tmp_path: Path
+) -> None:
+    vague = [{"entity": record["entity"], "city": record["city"], "state": "x"} for record in records]
+    with pytest.raises(
+        UsageError, match="nothing brings few enough pairs together by city, state; map one of these too"
+    ):
+        evaluate(settings, Request(write_csv(tmp_path / "p.csv", vague), "entity"))
+
+
+@pytest.mark.parametrize("written", ["1980-12-31", "1980-12-31T00:00:00Z", "31/12/1980", "19801231", " 31.12.1980 "])
+def test_a_date_is_one_however_it_is_written(settings: Settings, written: str) -> None:
+    with closing(connect(settings)) as connection:
+        connection.execute("create table given as select ? as dob", [written])
+        make_records(connection, "given", {"birth_date": "dob"})
+        assert connection.execute("select birth_date from linkage_records").fetchall() == [("19801231",)]
 
 
 def test_two_columns_are_enough(settings: Settings, records: list[Record], tmp_path: Path) -> None:
