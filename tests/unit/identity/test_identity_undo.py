@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from lakekit import Lake, write_lake
 from settingskit import make_settings
 
@@ -16,6 +17,7 @@ from jobs.core.context import Context
 from jobs.core.errors import GateError, PermanentError, UsageError
 from jobs.core.settings import Settings
 from jobs.identity import runner
+from jobs.identity.commands import group
 from jobs.identity.explain import explain_lines
 from jobs.identity.undo import Undone, undo
 from jobs.lake import delta
@@ -427,3 +429,21 @@ def test_it_is_as_if_the_undone_merges_had_never_happened(tmp_path: Path) -> Non
             given = {row["profile_id"] for row in delta.read(second, "identity_assignments").to_pylist()}
             assert {gone: alive for gone, alive in redirects(first).items() if gone in given} == redirects(second)
     assert grown >= 2
+
+
+def said(settings: Settings, *arguments: str) -> str:
+    done = CliRunner().invoke(group, list(arguments), obj=at(settings, 2))
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_the_commands_say_what_they_did(settings: Settings, merged: tuple[dict[str, str], str]) -> None:
+    before, merge_id = merged
+    assert f"merge {merge_id[:12]}" in said(settings, "explain", before["bob"])
+    told = said(settings, "undo", merge_id[:12])
+    assert told == f"the two sides of the merge are apart, and stay apart: {before['ann']} and {before['bob']}\n"
+    assert said(settings, "rebuild") == "4 identifiers in 2 profiles; 0 created\n"
+    assert said(settings, "run").startswith("4 identifiers in 2 profiles: 0 created, 0 merged, 0 split")
+    assert mapping(settings) == before
+    for command in ("undo", "rebuild", "run"):
+        assert "Examples:" in said(settings, command, "--help")
