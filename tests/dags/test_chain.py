@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
@@ -40,11 +40,12 @@ def finished_runs(settings: Settings) -> set[tuple[str, str, str]]:
 
 
 def listeners(processes: list[psutil.Process]) -> set[tuple[str, int]]:
+    """Of those that are still there: the children of Airflow come and go while they are asked."""
     found = set()
     for process in processes:
-        for connection in process.net_connections(kind="inet"):
-            if connection.status == psutil.CONN_LISTEN:
-                found.add((connection.laddr.ip, connection.laddr.port))
+        with suppress(psutil.NoSuchProcess):
+            connections = process.net_connections(kind="inet")
+            found |= {(c.laddr.ip, c.laddr.port) for c in connections if c.status == psutil.CONN_LISTEN}
     return found
 
 
