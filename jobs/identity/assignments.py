@@ -24,16 +24,15 @@ def rows(
 ) -> list[Row]:
     """Identifiers that have another profile than in `known`. `is_first`: of a home from before there was this table, first
     those of `known`, as of version 0; the others carry no version yet."""
-    simulated = dict(zip(zip(nodes.types, nodes.values, strict=True), nodes.is_simulated.tolist(), strict=True))
-    found = [
-        _row(pair, entry.profile_id, simulated.get(pair, False)) | {"ledger_version": 0}
-        for pair, entry in (known.items() if is_first else ())
-    ]
-    owners = zip(nodes.types, nodes.values, [resolution.profile_ids[c] for c in label.tolist()], strict=True)
-    for kind, value, owner in owners:
-        pair = (kind, value)
+    pairs = list(zip(nodes.types, nodes.values, strict=True))
+    found: list[Row] = []
+    if is_first:
+        simulated = dict(zip(pairs, nodes.is_simulated.tolist(), strict=True))
+        found = [_row(p, k.profile_id, simulated.get(p, False)) | {"ledger_version": 0} for p, k in known.items()]
+    for pair, component, is_simulated in zip(pairs, label.tolist(), nodes.is_simulated.tolist(), strict=True):
+        owner = resolution.profile_ids[component]
         if pair not in known or known[pair].profile_id != owner:
-            found.append(_row(pair, owner, simulated[pair]))
+            found.append(_row(pair, owner, is_simulated))
     return found
 
 

@@ -65,12 +65,16 @@ def _reunited(label: Ints, separated: Sequence[Apart]) -> Ints:
     return np.asarray(sorted(set().union(*met)), dtype=np.int64)
 
 
-def _label(node_count: int, edges: Edges, kept: Mask) -> Ints:
-    if node_count == 0:
+def connected(count: int, a: Ints, b: Ints) -> Ints:
+    """The component of each of `count` nodes, numbered from 0, under the edges (a, b)."""
+    if count == 0:
         return np.zeros(0, dtype=np.int64)
-    a, b = edges.a[kept], edges.b[kept]
-    graph = coo_matrix((np.ones(len(a), dtype=np.bool_), (a, b)), shape=(node_count, node_count))
+    graph = coo_matrix((np.ones(len(a), dtype=np.bool_), (a, b)), shape=(count, count))
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def _label(node_count: int, edges: Edges, kept: Mask) -> Ints:
+    return connected(node_count, edges.a[kept], edges.b[kept])
 
 
 def _over_limit(nodes: Nodes, label: Ints, limits: list[int]) -> Ints:

@@ -14,15 +14,13 @@ KEPT, PARTED = "kept", "parted"
 
 @dataclass(frozen=True)
 class Separation:
-    """One undone merge: the identifiers of the two profiles as they were before it, and the two ids. `version` is the newest
-    ledger version when it was undone."""
+    """One undone merge: the identifiers of the two profiles as they were before it, and the two ids."""
 
     merge_entry_id: str
     kept: frozenset[Identifier]
     parted: frozenset[Identifier]
     kept_id: str
     parted_id: str
-    version: int
 
 
 @dataclass(frozen=True)
@@ -48,10 +46,7 @@ def _separation(entry: str, sides: Mapping[str, list[Mapping[str, Any]]], rename
         )
         for side in (sides[KEPT], sides[PARTED])
     )
-    first = sides[PARTED][0]
-    return Separation(
-        entry, kept, parted, sides[KEPT][0]["profile_id"], first["profile_id"], int(first["ledger_version"])
-    )
+    return Separation(entry, kept, parted, sides[KEPT][0]["profile_id"], sides[PARTED][0]["profile_id"])
 
 
 def apart(nodes: Nodes, separations: Iterable[Separation]) -> list[Apart]:

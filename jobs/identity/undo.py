@@ -68,9 +68,7 @@ def find_merge(ledger: list[Row], merge_id: str) -> Row:
 def separation_rows(context: Context, state: State, entry: Row) -> list[Row]:
     """Rows of `identity_separations`: the identifiers of both profiles as they were before the merge."""
     before = assignments.last(assignments.read(context.settings, state.renamed), int(entry["ledger_version"]))
-    same: dict[str, Any] = {
-        "merge_entry_id": entry["entry_id"], "ledger_version": state.version, "decided_at": context.clock.now()
-    }  # fmt: skip
+    same: dict[str, Any] = {"merge_entry_id": entry["entry_id"], "decided_at": context.clock.now()}
     of_side = {KEPT: entry["profile_id"], PARTED: entry["other_profile_id"]}
     kept = ("identifier_type", "identifier_value", "profile_id", "is_simulated")
     sides: dict[str, list[Row]] = {}

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
-Ints = NDArray[np.int64]
+from jobs.identity.edges import Ints, Mask
+
 Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -38,12 +36,6 @@ class Groups:
 
     label: Ints
     refused: Mask
-
-
-def closure(count: int, a: Ints, b: Ints) -> Ints:
-    """Labels of the connected components of `count` records."""
-    graph = coo_matrix((np.ones(len(a), dtype=np.bool_), (a, b)), shape=(count, count))
-    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
 def group(count: int, pairs: Pairs, *, link: float, support: float, largest: int) -> Groups:
@@ -77,7 +69,7 @@ def _hanging(pairs: Pairs, label: Ints, link: float, support: float) -> Mask:
     """Pairs without which their group falls into two of two records or more each, with too little between them to join."""
     found = np.zeros(len(pairs), dtype=np.bool_)
     of_pair = np.where(label[pairs.a] == label[pairs.b], label[pairs.a], -1)
-    is_large = np.bincount(label)[of_pair] >= 4 if len(label) else of_pair
+    is_large = np.bincount(label)[of_pair] >= 4
     inside = np.flatnonzero((of_pair >= 0) & is_large)
     inside = inside[np.argsort(of_pair[inside], kind="stable")]
     for group_pairs in np.split(inside, np.flatnonzero(np.diff(of_pair[inside])) + 1):

@@ -15,6 +15,8 @@ import pyarrow as pa
 from jobs.core.command import hint
 from jobs.core.errors import UsageError
 from jobs.core.settings import Settings
+from jobs.identity.components import connected
+from jobs.identity.edges import Ints, Mask
 from jobs.identity.linkage import clusters, scores
 from jobs.identity.linkage.config import COLUMNS, LinkageConfig, load_linkage, usable
 from jobs.identity.linkage.records import TABLE, make_records, quoted
@@ -58,12 +60,12 @@ class Evaluation:
 class Truth:
     """`entity[record]`, -1 where it is not known; labelled pairs of records, and what a person said of each."""
 
-    entity: clusters.Ints
-    a: clusters.Ints
-    b: clusters.Ints
-    is_match: clusters.Mask
+    entity: Ints
+    a: Ints
+    b: Ints
+    is_match: Mask
 
-    def figures(self, label: clusters.Ints, seconds: float) -> dict[str, Any]:
+    def figures(self, label: Ints, seconds: float) -> dict[str, Any]:
         """How the groups compare; records without an entity count for labelled pairs only."""
         known = self.entity >= 0
         found: dict[str, Any] = {
@@ -141,9 +143,7 @@ def _extracted(values: pa.Array, pattern: str) -> pa.Array:
     return pa.array([(match[1] if wanted.groups else match[0]) if match else None for match in found], pa.string())
 
 
-def _labels(
-    connection: Any, path: Path, theirs: Mapping[str, str]
-) -> tuple[clusters.Ints, clusters.Ints, clusters.Mask]:
+def _labels(connection: Any, path: Path, theirs: Mapping[str, str]) -> tuple[Ints, Ints, Mask]:
     """Pairs by their record numbers: `<id column>_l`, `<id column>_r` and a score. Raises UsageError when they are not there."""
     labels = duck.load_file(connection, "linkage_labels", path)
     key = next((name for name in theirs if {f"{name}_l", f"{name}_r"} <= set(labels)), None)
@@ -186,7 +186,7 @@ def _deterministic(connection: Any, columns: list[str], config: LinkageConfig, t
         found = connection.execute(f"select first, record from ({star}) where first < record").fetchall()
         links.append(np.asarray(found, np.int64).reshape(-1, 2))
     pairs = np.concatenate(links)
-    label = clusters.closure(len(truth.entity), pairs[:, 0], pairs[:, 1])
+    label = connected(len(truth.entity), pairs[:, 0], pairs[:, 1])
     told = {"rules": [list(rule) for rule in rules]}
     return told | truth.figures(label, time.perf_counter() - started)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from jobs.identity.edges import Ints, Mask
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Score:
 def pairwise(entity: Ints, label: Ints) -> Score:
     """Over pairs of records; counts, never lists them."""
     both = _pairs(np.unique(np.stack([entity, label]), axis=1, return_counts=True)[1])
-    return _score(both, _pairs(_sizes(label)), _pairs(_sizes(entity)))
+    return _score(both, _pairs(_counts(label)), _pairs(_counts(entity)))
 
 
 def clusters(entity: Ints, label: Ints) -> Score:
     """Over whole groups: right is a group that holds all records of one entity and no other's."""
     (entities, labels), counts = np.unique(np.stack([entity, label]), axis=1, return_counts=True)
-    size_of_entity, size_of_label = dict(_sized(entity)), dict(_sized(label))
+    size_of_entity, size_of_label = _sizes(entity), _sizes(label)
     right = sum(
         count == size_of_entity[e] == size_of_label[g]
         for e, g, count in zip(entities.tolist(), labels.tolist(), counts.tolist(), strict=True)
@@ -47,7 +47,7 @@ def clusters(entity: Ints, label: Ints) -> Score:
     return _score(right, len(size_of_label), len(size_of_entity))
 
 
-def labelled(is_match: NDArray[np.bool_], is_linked: NDArray[np.bool_]) -> Score:
+def labelled(is_match: Mask, is_linked: Mask) -> Score:
     """Over pairs that a person has judged, and no others."""
     return _score(int((is_match & is_linked).sum()), int(is_linked.sum()), int(is_match.sum()))
 
@@ -56,13 +56,13 @@ def _score(right: int, found: int, true: int) -> Score:
     return Score(right / found if found else 1.0, right / true if true else 1.0)
 
 
-def _sized(label: Ints) -> list[tuple[int, int]]:
+def _sizes(label: Ints) -> dict[int, int]:
     values, counts = np.unique(label, return_counts=True)
-    return list(zip(values.tolist(), counts.tolist(), strict=True))
+    return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
 
-def _sizes(label: Ints) -> Ints:
-    return np.asarray(np.unique(label, return_counts=True)[1], dtype=np.int64)
+def _counts(label: Ints) -> NDArray[np.integer]:
+    return np.unique(label, return_counts=True)[1]
 
 
 def _pairs(counts: NDArray[np.integer]) -> int:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.identity.linkage.clusters import Groups, Pairs, closure, group
+from jobs.identity.components import connected
+from jobs.identity.linkage.clusters import Groups, Pairs, group
 
 COUNT = 12
 EDGE = st.tuples(st.integers(0, COUNT - 1), st.integers(0, COUNT - 1), st.sampled_from([0.05, 0.3, 0.6, 0.9, 0.99]))
@@ -36,7 +37,7 @@ def test_without_support_and_limit_groups_are_connected_components(edges: dict[t
     assert sets(grouped(edges).label) == expected
     linked = [edge for edge, probability in edges.items() if probability >= 0.5]
     a, b = (np.asarray([edge[side] for edge in linked], np.int64) for side in (0, 1))
-    assert sets(closure(COUNT, a, b)) == expected
+    assert sets(connected(COUNT, a, b)) == expected
     assert not grouped(edges).refused.any()
 
 
@@ -79,4 +80,4 @@ def test_records_without_pairs_stand_alone(count: int) -> None:
     nothing = np.empty(0, np.int64)
     found = group(count, Pairs(nothing, nothing, nothing.astype(np.float64)), link=0.5, support=0.1, largest=5)
     assert found.label.tolist() == list(range(count))
-    assert closure(count, nothing, nothing).tolist() == list(range(count))
+    assert connected(count, nothing, nothing).tolist() == list(range(count))

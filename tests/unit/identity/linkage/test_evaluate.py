@@ -8,7 +8,6 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,7 +17,6 @@ from peoplekit import Record, people
 from jobs.cli import cli
 from jobs.core.errors import UsageError
 from jobs.core.settings import Settings
-from jobs.identity.linkage import clusters
 from jobs.identity.linkage import evaluate as module
 from jobs.identity.linkage.config import COLUMNS, load_linkage
 from jobs.identity.linkage.evaluate import Evaluation, Request, evaluate, mapped
@@ -212,8 +210,3 @@ def test_two_columns_are_enough(settings: Settings, records: list[Record], tmp_p
     found = evaluate(settings, Request(write_csv(tmp_path / "p.csv", few), "entity"))
     assert found.columns == ["email", "phone"]
     assert found.methods["probabilistic"]["pairwise"]["precision"] >= 0.9
-
-
-def test_labels_are_record_numbers_from_zero(found: Evaluation) -> None:
-    assert found.methods["probabilistic"]["clusters"] <= found.records
-    assert np.array_equal(clusters.closure(3, np.asarray([0]), np.asarray([2])), [0, 1, 0])
