@@ -47,14 +47,22 @@ class Delivery:
                 "queue.buffering.max.kbytes": self._settings.collector_queue_bytes // 1024,
                 "queue.buffering.max.messages": 0,
                 "compression.type": "lz4",
-                "error_cb": self._failed,  # without one, the next look for reports raises a fatal error
             },
         )
 
-    def _failed(self, error: KafkaError) -> None:
-        """A fatal error comes by itself; the messages are reported as failed, and the next one gets a new producer."""
-        if error.fatal():
-            self.is_reachable = False
+    def _wait(self, call: Callable[[float], int], seconds: float) -> int:
+        """Waits for reports with `call` (poll or flush), through a fatal error.
+
+        The client raises such an error once, in whichever call comes upon it and whether or not it has an `error_cb`; the
+        messages are reported as failed by the calls that follow, and the next message gets a new producer.
+        """
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                return call(max(0.0, until - time.monotonic()))
+            except KafkaException as error:
+                self.is_reachable = False
+                log.error("kafka: %s", error.args[0].name())
 
     def start(self) -> None:
         """Begins to collect reports."""
@@ -82,12 +90,12 @@ class Delivery:
         log.error("kafka: the producer has failed for good; a new one takes over")
         old, self._producer = self._producer, self._make()
         old.purge()
-        old.flush(POLL_SECONDS)
+        self._wait(old.flush, POLL_SECONDS)
 
     def _collect(self) -> None:
         looked = time.monotonic()
         while not self._stopping.is_set():
-            self._producer.poll(POLL_SECONDS)
+            self._wait(self._producer.poll, POLL_SECONDS)
             if not self.is_reachable and time.monotonic() - looked > LOOK_SECONDS:
                 self._look()
                 looked = time.monotonic()
@@ -101,7 +109,7 @@ class Delivery:
 
     def close(self) -> int:
         """Waits for the reports that are due; returns how many messages are left without one."""
-        left = self._producer.flush(self._settings.kafka_delivery_seconds + 1)
+        left = self._wait(self._producer.flush, self._settings.kafka_delivery_seconds + 1)
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
