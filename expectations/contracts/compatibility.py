@@ -58,7 +58,19 @@ RULED_SOURCE = (
     *STRICT_VALUES,
 )
 RULED_EVENT = ("name", "version", "description", "properties")
-RULED_FIELD = ("required", "type", "min", "max", "max_length", "pattern", "allowed", "outlier", "description", "items")
+RULED_FIELD = (
+    "required",
+    "type",
+    "min",
+    "max",
+    "max_length",
+    "pattern",
+    "allowed",
+    "outlier",
+    "description",
+    "person",
+    "items",
+)
 
 
 def compare(old: ContractSet, new: ContractSet) -> list[Change]:
@@ -206,6 +218,8 @@ def _field(old: FieldContract, new: FieldContract, place: str) -> Differences:
     yield from _allowed(old.allowed, new.allowed, f"{place}.allowed")
     if old.outlier != new.outlier:
         yield Difference(f"{place}.outlier", "changed: rows are flagged otherwise, and kept", False)
+    if old.person != new.person:
+        yield Difference(f"{place}.person", "changed: records of people are matched by it, or no longer", False)
     yield from _fields(old.items, new.items, f"{place}.items")
 
 

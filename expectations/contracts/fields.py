@@ -28,6 +28,21 @@ class PiiClass(StrEnum):
     BANK_ACCOUNT = "bank_account"
 
 
+# What a record of a person may say, for the matching of records; the class that a value must have, None for any.
+PERSON_COLUMNS: dict[str, PiiClass | None] = {
+    "given_name": PiiClass.NAME,
+    "surname": PiiClass.NAME,
+    "birth_date": PiiClass.BIRTH_DATE,
+    "email": PiiClass.EMAIL,
+    "phone": PiiClass.PHONE,
+    "address": PiiClass.ADDRESS,
+    "city": None,
+    "postcode": None,
+    "state": None,
+    "national_id": PiiClass.NATIONAL_ID,
+}
+
+
 class Frozen(BaseModel):
     """Base of all contract shapes: immutable, and unknown keys are an error rather than a silent typo."""
 
@@ -53,6 +68,7 @@ class FieldContract(Frozen):
 
     `min` and `max` are inclusive, `max_length` counts characters, `pattern` is a regular expression that must be found in
     the value (write ^ and $ to bind its ends), `allowed` a closed set of values. An array holds objects of `items`.
+    `person` says which column of a person's record the value is; the vault keeps it, for the matching of records.
     """
 
     type: FieldType = "string"
@@ -65,6 +81,7 @@ class FieldContract(Frozen):
     allowed: tuple[str, ...] = ()
     outlier: OutlierRule | None = None
     description: str = ""
+    person: str | None = None
     items: dict[str, "FieldContract"] = Field(default_factory=dict)
 
     @property
@@ -101,6 +118,18 @@ class FieldContract(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _person_is_a_column(self) -> "FieldContract":
+        """A name that says `pii: none` would stand in silver in the clear."""
+        if self.person is None:
+            return self
+        if self.person not in PERSON_COLUMNS:
+            raise ValueError(f"person {self.person!r} is none of {', '.join(PERSON_COLUMNS)}")
+        wanted = PERSON_COLUMNS[self.person]
+        if wanted not in (None, self.pii):
+            raise ValueError(f"person: {self.person} needs pii: {wanted}")
+        return self
+
+    @model_validator(mode="after")
     def _items_are_plain(self) -> "FieldContract":
         """Only the first level of an array is judged, and no PII inside it is tokenised: neither may be promised."""
         for name, item in self.items.items():
@@ -110,7 +139,7 @@ class FieldContract(Frozen):
                 raise ValueError(
                     f"items.{name}: outliers inside an array are not judged; declare the rule on a property of its own"
                 )
-            if item.pii is not PiiClass.NONE:
+            if item.pii is not PiiClass.NONE or item.person:
                 raise ValueError(
                     f"items.{name}: PII inside an array is not tokenised; send it as a property of its own"
                 )

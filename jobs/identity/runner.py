@@ -17,7 +17,8 @@ from jobs.identity.state import State, read_state
 from jobs.lake import delta
 from jobs.lake.duck import lake_connection
 from jobs.lake.runs import Stage
-from jobs.lake.schema import arrow_schema, conform
+from jobs.lake.schema import arrow_schema
+from jobs.lake.swap import replace_if_changed
 from jobs.privacy.keys import load_token_key
 from jobs.privacy.tokens import token
 
@@ -131,19 +132,10 @@ def _write(context: Context, graph: Graph, state: State, resolution: profiles.Re
     rows = assignments.rows(nodes, label, resolution, state.known, is_first=not state.has_assignments)
     assignments.append(context, rows, version)
     redirects = ledger.redirect_rows([*state.ledger, *fresh])
-    _replace_if_changed(settings, "profile_redirects", _table("profile_redirects", redirects))
+    replace_if_changed(settings, "profile_redirects", _table("profile_redirects", redirects))
     identifiers = ledger.identifier_rows(nodes, label, resolution)
-    _replace_if_changed(settings, "profile_identifiers", aliases.with_twins(identifiers, state.renamed))
+    replace_if_changed(settings, "profile_identifiers", aliases.with_twins(identifiers, state.renamed))
 
 
 def _table(name: str, rows: list[ledger.Row]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=arrow_schema(lake_table(name).contract))
-
-
-def _replace_if_changed(settings: Settings, name: str, table: pa.Table) -> None:
-    """Swaps the table unless it holds exactly these rows already: unchanged input makes no new Delta version."""
-    contract = lake_table(name).contract
-    wanted = conform(table, contract)
-    order = [(column, "ascending") for column in contract.key]
-    if not conform(delta.read(settings, name), contract).sort_by(order).equals(wanted):
-        delta.replace(settings, name, wanted)

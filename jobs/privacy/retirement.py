@@ -14,7 +14,7 @@ from jobs.core.settings import Settings
 from jobs.core.token_lock import tokens_changing
 from jobs.lake.delta import ensure_all
 from jobs.lake.locks import maintenance_lock
-from jobs.privacy import vault
+from jobs.privacy import persons, vault
 from jobs.privacy.aliases import kind_of, read_aliases, write_aliases
 from jobs.privacy.audit import audit
 from jobs.privacy.key_files import remove_key
@@ -97,6 +97,7 @@ def _forget(context: Context, old: KeyRow) -> None:
     settings = context.settings
     with vault.open_vault(settings) as connection:
         audit(context, "keys:retire", key=old.key_name)
+        persons.rename(connection, vault.cipher_of(settings, connection), read_aliases(settings))
         connection.execute("delete from identifiers where token glob ?", (f"*_v{old.key_version}_*",))
     _step(settings)
     write_aliases(settings, {})

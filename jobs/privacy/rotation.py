@@ -19,7 +19,7 @@ from jobs.core.settings import Settings
 from jobs.core.token_lock import tokens_changing
 from jobs.lake import delta
 from jobs.lake.schema import arrow_schema
-from jobs.privacy import vault
+from jobs.privacy import persons, vault
 from jobs.privacy.aliases import kind_of, write_aliases
 from jobs.privacy.audit import audit
 from jobs.privacy.key_files import create_key, read_key, remove_key
@@ -99,6 +99,7 @@ def _require_readable(settings: Settings) -> None:
         cipher = vault.cipher_of(settings, connection)
         for row in connection.execute("select token, nonce, ciphertext from identifiers"):
             vault.unseal(cipher, *row)
+        persons.require_readable(connection, cipher)
 
 
 def _step(settings: Settings) -> None:
@@ -156,4 +157,5 @@ def _reencrypt(context: Context, new: KeyRow) -> int:
         after = vault.cipher_of(context.settings, connection)
         sealed = (vault.seal(after, row[0], vault.unseal(before, *row)) for row in rows)
         connection.executemany("insert or replace into identifiers values (?, ?, ?)", sealed)
+        persons.reseal(connection, before, after)
     return len(rows)

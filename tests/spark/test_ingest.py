@@ -19,7 +19,7 @@ from jobs.ingest.stream import silver
 from jobs.ingest.stream.bronze import run_bronze
 from jobs.lake.delta import ensure_all, ensure_table, read
 from jobs.lake.duck import lake_connection
-from jobs.privacy import vault
+from jobs.privacy import persons, vault
 from jobs.privacy.keys import load_keys
 from jobs.privacy.tokens import token
 from jobs.warehouse.content import content_hash
@@ -112,6 +112,18 @@ def test_no_raw_pii_from_silver_on_and_tokens_open_only_by_the_vault(loaded: Con
         for raw in ("example.com", "5550100000", "555 010", "'ann'", '"ann"', "other"):
             assert raw not in text, f"{raw} in {name}"
     assert vault.reveal(loaded, [expected], purpose="test") == {expected: "ann@example.com"}
+
+
+def test_what_is_said_of_people_is_in_the_vault_alone(loaded: Context) -> None:
+    records = {found.source: found for found in persons.read(loaded, purpose="test")}
+    assert set(records) == {"sim_web", "sim_crm_people"}
+    account, row = records["sim_web"], records["sim_crm_people"]
+    assert account.identifiers[0] == ("user_id", "u-7")
+    assert set(row.identifiers) == set(account.identifiers) - {("anonymous_id", "an1")}
+    phone = {"sim_web": "+1 555 010 0000", "sim_crm_people": "+15550100000"}
+    assert account.columns == {"email": " Ann@Example.com ", "given_name": "Ann", "phone": phone["sim_web"]}
+    both = {"email": "ann@example.com", "given_name": "Ann", "surname": "Other"}
+    assert row.columns == both | {"phone": phone["sim_crm_people"]}
 
 
 def test_consent_is_stated_by_people_and_denied_anywhere(loaded: Context) -> None:

@@ -1,6 +1,7 @@
 """Rows of partners' exports: what a spreadsheet did to them has a reason, what a dialect says is read, consent is closed."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -33,7 +34,9 @@ CONTACTS = SourceContract(
 def judge(session: SparkSession) -> Judge:
     """Judged rows for cells given by name; `consents` gives the statements instead."""
 
-    def judged(*rows: dict[str, str | None], consents: bool = False) -> list[dict[str, object]]:
+    def judged(
+        *rows: dict[str, str | None], consents: bool = False, source: SourceContract = CONTACTS
+    ) -> list[dict[str, object]]:
         now = datetime(2018, 1, 2, tzinfo=UTC)
         whole = [{"contact_id": str(n), "email": None, "card": None} | row for n, row in enumerate(rows)]
         bronze = [("contacts", f"m{n}", n, now, json.dumps(row), None, True) for n, row in enumerate(whole)]
@@ -41,7 +44,7 @@ def judge(session: SparkSession) -> Judge:
             "source string, message_id string, receive_position long, received_at timestamp, payload string, "
             "payload_error string, is_checked boolean"
         )
-        frame = judge_records(session.createDataFrame(bronze, columns), [CONTACTS], KEY)
+        frame = judge_records(session.createDataFrame(bronze, columns), [source], KEY)
         frame = frame.select("receive_position", F.inline("statements")) if consents else frame
         found: list[dict[str, object]] = frame.orderBy("receive_position").toArrow().to_pylist()
         return found
@@ -67,6 +70,16 @@ def test_dialects_become_one_text(judge: Judge) -> None:
     assert row["record_key"] == "ab-7"
     properties = json.loads(str(row["properties"]))
     assert (properties["since"], properties["balance"], properties["card"]) == ("2017-12-31", "12.50", "0012")
+
+
+def test_a_key_that_points_at_a_person_is_no_address(judge: Judge) -> None:
+    list_of_addresses = CONTACTS.model_copy(update={"key": ("email",)})
+    rows = judge(
+        {"email": "Ann@Example.com "}, {"email": "ann@example.com"}, {"email": "b@c.de"}, source=list_of_addresses
+    )
+    keys = [row["record_key"] for row in rows]
+    assert keys[0] == keys[1] != keys[2]
+    assert all(re.fullmatch("[0-9a-f]{32}", str(key)) for key in keys)
 
 
 def test_only_declared_words_grant(judge: Judge) -> None:

@@ -5,14 +5,12 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from expectations.contracts import PERSON_COLUMNS
 from jobs.core.definitions import DefinitionError, validation_message
 
 LINKAGE_FILE = Path(__file__).with_name("linkage.yml")
 Rule = tuple[str, ...]
-# Columns of a person's record. Files are mapped to them.
-COLUMNS = (
-    "given_name", "surname", "birth_date", "email", "phone", "address", "city", "postcode", "state", "national_id",
-)  # fmt: skip
+COLUMNS = tuple(PERSON_COLUMNS)  # of a person's record; files are mapped to them
 
 
 class LinkageConfig(BaseModel):
@@ -20,11 +18,13 @@ class LinkageConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    accept: float = Field(gt=0, lt=1)
     link: float = Field(gt=0, lt=1)
     review: float = Field(gt=0, lt=1)
     floor: float = Field(gt=0, lt=1)
     support: float = Field(ge=0, lt=1)
     largest: int = Field(ge=2)
+    least_records: int = Field(ge=2)
     most_pairs: int = Field(ge=1)
     random_pairs: int = Field(ge=1000)
     recall: float = Field(gt=0, le=1)

@@ -5,9 +5,11 @@ from random pairs, `m` by expectation maximisation, the prior from the determini
 """
 
 import logging
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
+import splink.comparison_level_library as level
 import splink.comparison_library as compare
 from splink import DuckDBAPI, Linker, SettingsCreator, block_on
 from splink.internals.exceptions import EMTrainingException
@@ -17,27 +19,91 @@ from jobs.identity.edges import Connection
 from jobs.identity.linkage.clusters import Pairs
 from jobs.identity.linkage.config import LinkageConfig, Rule, usable
 from jobs.identity.linkage.records import TABLE
+from jobs.identity.linkage.weights import Weights
 
 log = logging.getLogger(__name__)
+UNTRAINED_PRIOR = 0.0001  # where no deterministic rule tells of it
 CLOSE_NAME = [0.92, 0.88, 0.7]
-COMPARISONS: dict[str, Any] = {
-    "given_name": compare.NameComparison("given_name", jaro_winkler_thresholds=CLOSE_NAME),
-    "surname": compare.NameComparison("surname", jaro_winkler_thresholds=CLOSE_NAME),
-    "birth_date": compare.DamerauLevenshteinAtThresholds("birth_date", [1, 2, 4]),
-    "email": compare.EmailComparison("email"),
-    "phone": compare.DamerauLevenshteinAtThresholds("phone", [1, 2]),
-    "address": compare.JaroWinklerAtThresholds("address", [0.9, 0.8]),
-    "city": compare.JaroWinklerAtThresholds("city", [0.9]).configure(term_frequency_adjustments=True),
-    "postcode": compare.DamerauLevenshteinAtThresholds("postcode", [1]),
-    "state": compare.ExactMatch("state"),
-    "national_id": compare.DamerauLevenshteinAtThresholds("national_id", [1, 2]),
+
+
+def _email() -> Any:
+    """Slips, not resemblance: an address is made of its owner's names, which are compared already, and two people of one name
+    have addresses that resemble each other."""
+    return compare.CustomComparison(
+        output_column_name="email",
+        comparison_levels=[
+            level.NullLevel("email"),
+            level.ExactMatchLevel("email"),
+            level.CustomLevel(
+                "split_part(email_l, '@', 1) = split_part(email_r, '@', 1)", label_for_charts="Exact match on username"
+            ),
+            level.DamerauLevenshteinLevel("email", 1),
+            level.DamerauLevenshteinLevel("email", 2),
+            level.ElseLevel(),
+        ],
+    )
+
+
+COMPARISONS: dict[str, Callable[[], Any]] = {
+    "given_name": lambda: compare.NameComparison("given_name", jaro_winkler_thresholds=CLOSE_NAME),
+    "surname": lambda: compare.NameComparison("surname", jaro_winkler_thresholds=CLOSE_NAME),
+    "birth_date": lambda: compare.DamerauLevenshteinAtThresholds("birth_date", [1, 2, 4]),
+    "email": _email,
+    "phone": lambda: compare.DamerauLevenshteinAtThresholds("phone", [1, 2]),
+    "address": lambda: compare.JaroWinklerAtThresholds("address", [0.9, 0.8]),
+    "city": lambda: compare.JaroWinklerAtThresholds("city", [0.9]).configure(term_frequency_adjustments=True),
+    "postcode": lambda: compare.DamerauLevenshteinAtThresholds("postcode", [1]),
+    "state": lambda: compare.ExactMatch("state"),
+    "national_id": lambda: compare.DamerauLevenshteinAtThresholds("national_id", [1, 2]),
 }
 
 
-def compared(connection: Connection, columns: list[str], config: LinkageConfig) -> Pairs:
-    """Learns the weights from the table `linkage_records` of the connection, and gives each pair that some blocking rule
-    brings together, and that is at least as probable as `floor`, its probability. Raises UsageError where no rule does."""
-    api = DuckDBAPI(connection=cast(Any, connection))
+def compared(
+    connection: Connection, columns: list[str], config: LinkageConfig, weights: Weights | None = None
+) -> Pairs:
+    """Gives each pair of records of the table `linkage_records` that some blocking rule brings together, and that is at least
+    as probable as `floor`, its probability; by these weights and the columns that they know, or else by weights learned here.
+    Raises UsageError where no rule brings few enough together."""
+    wanted = columns if weights is None else [column for column in columns if column in weights.levels]
+    linker = _linker(connection, wanted, config, weights)
+    if weights is None:
+        _train(linker, wanted, config)
+    found = linker.inference.predict(threshold_match_probability=config.floor)
+    table = found.as_duckdbpyrelation().to_arrow_table()
+    a, b = (table[f"record_{side}"].to_numpy().astype(np.int64) for side in "lr")
+    return Pairs(np.minimum(a, b), np.maximum(a, b), table["match_probability"].to_numpy().astype(np.float64))
+
+
+def trained(connection: Connection, columns: list[str], config: LinkageConfig) -> Weights:
+    """Learns the weights from the table `linkage_records`. Raises as `compared`."""
+    linker = _linker(connection, columns, config, None)
+    _train(linker, columns, config)
+    model = linker.misc.save_model_to_json()
+    levels = {
+        comparison["output_column_name"]: [
+            (one["label_for_charts"], one.get("m_probability"), one.get("u_probability"))
+            for one in comparison["comparison_levels"]
+            if not one.get("is_null_level")
+        ]
+        for comparison in model["comparisons"]
+    }
+    return Weights(float(model["probability_two_random_records_match"]), levels)
+
+
+def fits(weights: Weights) -> bool:
+    """Whether these are weights of the comparisons above, level by level: a changed comparison must be learned anew."""
+    return all(
+        column in COMPARISONS and [name for name, _, _ in levels] == _level_names(column)
+        for column, levels in weights.levels.items()
+    )
+
+
+def _level_names(column: str) -> list[str]:
+    levels = COMPARISONS[column]().get_comparison("duckdb").comparison_levels
+    return [one.label_for_charts for one in levels if not one.is_null_level]
+
+
+def _linker(connection: Connection, columns: list[str], config: LinkageConfig, weights: Weights | None) -> Linker:
     blocking = affordable(connection, usable(config.blocking, columns), config.most_pairs)
     if not blocking:  # without a rule every two records would be compared
         wanted = " · ".join(", ".join(rule) for rule in config.blocking)
@@ -48,15 +114,20 @@ def compared(connection: Connection, columns: list[str], config: LinkageConfig) 
     settings = SettingsCreator(
         link_type="dedupe_only",
         unique_id_column_name="record",
-        comparisons=[COMPARISONS[column] for column in columns],
+        comparisons=[_comparison(column, weights) for column in columns],
         blocking_rules_to_generate_predictions=[block_on(*rule) for rule in blocking],
+        probability_two_random_records_match=UNTRAINED_PRIOR if weights is None else weights.prior,
     )
-    linker = Linker(api.register(TABLE), settings, log_level=logging.ERROR)
-    _train(linker, columns, config)
-    found = linker.inference.predict(threshold_match_probability=config.floor)
-    table = found.as_duckdbpyrelation().to_arrow_table()
-    a, b = (table[f"record_{side}"].to_numpy().astype(np.int64) for side in "lr")
-    return Pairs(np.minimum(a, b), np.maximum(a, b), table["match_probability"].to_numpy().astype(np.float64))
+    api = DuckDBAPI(connection=cast(Any, connection))
+    return Linker(api.register(TABLE), settings, log_level=logging.ERROR)
+
+
+def _comparison(column: str, weights: Weights | None) -> Any:
+    made = COMPARISONS[column]()
+    if weights is None:
+        return made
+    m, u = ([one[place] for one in weights.levels[column]] for place in (1, 2))
+    return made.configure(m_probabilities=m, u_probabilities=u)
 
 
 def affordable(connection: Connection, rules: list[Rule], most_pairs: int) -> list[Rule]:

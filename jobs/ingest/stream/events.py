@@ -62,7 +62,7 @@ def judgement_of(
         ),
     }
     of_names = {
-        "vaulted": vaulted.of_events(matter, user, key),
+        "vaulted": vaulted.of_events(matter, user, key, _identifiers()),
         "identifiers": _identifiers(),
         "is_suppressed": consents.is_suppressed(),
         "flags": _flags([bound for bound in bounds if bound.event in matter]),

@@ -35,8 +35,9 @@ class Judged(Protocol):
     """One batch, judged."""
 
     def vaulted(self) -> Iterable[tuple[str, str]]:
-        """(token, value) of everything that silver is about to refer to by token. Suppressed events are among it: what they
-        say of consent is kept, and must survive a rotation of the key."""
+        """(token, value) of everything that silver is about to refer to by token, and (record, statement) of what is said of
+        people. Suppressed events are among it by their tokens alone: what they say of consent is kept, and must survive a
+        rotation of the key."""
 
     def tables(self, mark: str) -> Mapping[str, Rows]:
         """What each table gets, by its name, with `mark` as ingest_batch. Tables that get nothing need not be named."""

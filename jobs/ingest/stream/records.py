@@ -52,7 +52,7 @@ def judge_records(bronze: DataFrame, sources: list[SourceContract], key: TokenKe
     raw = {kind: _by_source([s for s in sources if kind in s.identifiers], _raw(kind), "string") for kind in TOKENISED}
     keyed = parsed.withColumns(
         {
-            "record_key": _by_source(sources, _record_key, "string"),
+            "record_key": _by_source(sources, lambda s: _record_key(s, key), "string"),
             "valid_from": _by_source(sources, _time, "timestamp"),
             "object": _by_source(sources, lambda s: F.lit(s.object), "string"),
             "contract_version": _by_source(sources, lambda s: F.lit(s.version), "long"),
@@ -94,9 +94,17 @@ def _identified(keyed: DataFrame, sources: list[SourceContract], key: TokenKey) 
     )
 
 
-def _record_key(source: SourceContract) -> Column:
-    """Parts joined by |, blanks around them aside; one thing under either case where the contract says so."""
-    text = F.concat_ws("|", *[F.trim(_cell(name)) for name in source.key])
+def _record_key(source: SourceContract, key: TokenKey) -> Column:
+    """Parts joined by |, blanks around them aside; one thing under either case where the contract says so. A part that points
+    at a person is a keyed hash, the same under every token key."""
+
+    def part(name: str) -> Column:
+        pii = source.columns[name].pii
+        if pii is PiiClass.NONE:
+            return F.trim(_cell(name))
+        return F.when(_cell(name).isNotNull(), tokenize.fingerprint([tokenize.normalised(pii.value, _cell(name))], key))
+
+    text = F.concat_ws("|", *[part(name) for name in source.key])
     return F.lower(text) if source.key_case == "insensitive" else text
 
 

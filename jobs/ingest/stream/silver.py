@@ -29,7 +29,7 @@ from jobs.ingest.stream.restart import not_yet_placed
 from jobs.ingest.stream.small_batch import characters, is_small, place_small
 from jobs.lake.checkpoints import checkpoint_id
 from jobs.lake.frames import Rows, append_once, to_arrow
-from jobs.privacy import vault
+from jobs.privacy import persons
 from jobs.privacy.keys import TokenKey
 
 log = logging.getLogger(__name__)
@@ -169,9 +169,9 @@ class SilverBatch:
         shutil.rmtree(self.work, ignore_errors=True)
 
     def keep_identifiers(self, judged: Judged) -> None:
-        """Stores token → value of everything that silver is about to refer to by token; before silver, not after."""
-        if pairs := list(judged.vaulted()):
-            vault.store(self.settings, pairs)
+        """Stores token → value of everything that silver is about to refer to by token, and what is said of people; before
+        silver, not after."""
+        persons.keep(self.settings, judged.vaulted())
 
 
 def _without_good_payloads(frame: DataFrame) -> DataFrame:

@@ -1,0 +1,127 @@
+"""Records of people in the vault → pairs: what is linked, what a person is asked, and that tomorrow's run says the same."""
+
+import json
+from datetime import timedelta
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lakekit import NOW, Lake, write_lake
+from peoplekit import people
+from settingskit import make_settings
+
+from jobs.core.clock import Clock
+from jobs.core.context import Context
+from jobs.core.errors import UsageError
+from jobs.core.settings import Settings
+from jobs.identity.linkage import matching
+from jobs.identity.linkage.decisions import ACCEPTED, REJECTED, decide
+from jobs.identity.linkage.weights import read_weights
+from jobs.identity.rules import load_rules
+from jobs.lake import delta
+from jobs.privacy import persons
+
+COLUMNS = ("given_name", "surname", "birth_date", "email", "phone", "city")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return make_settings(tmp_path / "home")
+
+
+def context(settings: Settings, days: int = 0) -> Context:
+    return Context(settings, Clock(NOW + timedelta(days=days)), f"run-{days}")
+
+
+def match(settings: Settings, days: int = 0) -> matching.Matched:
+    return matching.match_people(context(settings, days), load_rules(), [])
+
+
+def rows(settings: Settings) -> dict[str, dict[str, Any]]:
+    return {row["pair_id"]: row for row in delta.read(settings, matching.TABLE).to_pylist()}
+
+
+def tell(settings: Settings, records: list[dict[str, str | None]], source: str = "sim_crm") -> None:
+    """Each record is a row of a CRM with a user id of its own, that silver has seen."""
+    lake, pairs = Lake(), []
+    for number, record in enumerate(records):
+        user = f"U-{record['id']}"
+        lake.event(source, "identify", "2017-06-01", {"user_id": user}, event_id=f"e-{record['id']}")
+        statement = {
+            "at": number, "position": number, "whole": True,
+            "identifiers": [{"identifier_type": "user_id", "identifier_value": user}],
+            "columns": {name: record[name] for name in COLUMNS if record[name]},
+        }  # fmt: skip
+        name = persons.SEPARATOR.join([persons.RECORD, source, "person", str(record["id"])])
+        pairs.append((name, json.dumps(statement)))
+    write_lake(settings, lake)
+    persons.keep(settings, pairs)
+
+
+def test_pairs_are_found_and_weighed_and_nothing_personal_is_written(settings: Settings) -> None:
+    records = people(250, seed=5)
+    tell(settings, records)
+    found = match(settings)
+    entity = {f"sim_crm/person/{record['id']}": record["entity"] for record in records}
+    linked = {key: row for key, row in rows(settings).items() if row["outcome"] == matching.LINKED}
+    right = sum(entity[row["record_a"]] == entity[row["record_b"]] for row in linked.values())
+    true = sum(one == other for one, other in combinations(entity.values(), 2))
+    assert (found.records, found.linked, found.has_trained) == (len(records), len(linked), True)
+    assert right / len(linked) > 0.97
+    assert right / true > 0.75
+    assert all(row["is_simulated"] and row["match_weight"] > 0 for row in linked.values())
+    text = str([delta.read(settings, name).to_pylist() for name in (matching.TABLE, "identity_weights")])
+    assert "example.com" not in text
+    assert not [record for record in records if record["email"] and str(record["email"]).split("@")[0] in text]
+
+
+def test_the_weights_are_kept_and_the_same_records_are_judged_the_same(settings: Settings) -> None:
+    tell(settings, people(150, seed=6))
+    match(settings)
+    version, weights = delta.version(settings, matching.TABLE), read_weights(settings)
+    assert weights is not None
+    again = match(settings, days=1)
+    assert not again.has_trained
+    assert delta.version(settings, matching.TABLE) == version
+    tell(settings, people(60, seed=7), source="sim_pos")
+    assert match(settings, days=2).linked > again.linked
+    kept = read_weights(settings)
+    assert kept is not None
+    assert kept.version == weights.version
+    fresh, is_new = matching.train(context(settings, 3), load_rules(), [])
+    assert is_new
+    assert fresh.version != weights.version
+
+
+def test_what_a_person_decides_counts_until_they_decide_otherwise(settings: Settings) -> None:
+    tell(settings, people(150, seed=8))
+    match(settings)
+    before = rows(settings)
+    asked = next(row for row in before.values() if row["outcome"] == matching.UNCERTAIN)
+    linked = next(row for row in before.values() if row["outcome"] == matching.LINKED)
+    assert decide(context(settings), asked, ACCEPTED)
+    assert not decide(context(settings), asked, ACCEPTED)
+    decide(context(settings), linked, ACCEPTED)
+    decide(context(settings), linked, REJECTED)
+    match(settings)
+    after = rows(settings)
+    assert (after[asked["pair_id"]]["outcome"], after[asked["pair_id"]]["is_decided"]) == (matching.LINKED, True)
+    assert linked["pair_id"] not in after
+
+
+def test_few_records_are_not_compared_and_cannot_teach(settings: Settings) -> None:
+    tell(settings, people(20, seed=9))
+    found = match(settings)
+    assert (found.linked, found.has_trained, rows(settings)) == (0, False, {})
+    with pytest.raises(UsageError, match="too few to learn from"):
+        matching.train(context(settings), load_rules(), [])
+
+
+def test_a_record_whose_identifiers_are_blocked_or_unseen_is_left_out(settings: Settings) -> None:
+    records = people(150, seed=10)
+    tell(settings, records)
+    everybody = match(settings)
+    blocked = [f"user_id|u-{str(record['id']).lower()}" for record in records[:40]]
+    found = matching.match_people(context(settings), load_rules(), blocked)
+    assert found.records == everybody.records - 40
