@@ -195,7 +195,8 @@ def test_evidence_counts_events_and_names_the_first(connection: Any) -> None:
     assert nodes.values == ["u", "a"]
     assert nodes.event_count.tolist() == [2, 3]
     assert links.event_count.tolist() == [2]
-    assert links.first_event == ["s|e1"]
+    assert links.first_event(0) == "s|e1"
+    assert links.events.to_pylist() == [["s|e1", "s|e2"]]
 
 
 def test_a_larger_event_links_each_identifier_to_the_strongest_once(connection: Any) -> None:
@@ -205,7 +206,7 @@ def test_a_larger_event_links_each_identifier_to_the_strongest_once(connection: 
     pairs = [(nodes.values[a], nodes.values[b]) for a, b in zip(links.a.tolist(), links.b.tolist(), strict=True)]
     counts = dict(zip(pairs, links.event_count.tolist(), strict=True))
     assert counts == {("u", "m"): 1, ("u", "a"): 2}
-    assert links.first_event == ["s|e0", "s|e0"]
+    assert [links.first_event(edge) for edge in (0, 1)] == ["s|e0", "s|e0"]
 
 
 def test_no_rows_make_no_profiles(connection: Any) -> None:
