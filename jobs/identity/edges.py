@@ -74,6 +74,14 @@ with links as (
     inner join identity_nodes as n
         on i.identifier_type = n.identifier_type and i.identifier_value = n.identifier_value
     where e.members > 2 and e.a < n.node
+    union all
+    -- A former id does not say whether it was a browser's or an account's: it is joined with those that have its value.
+    select distinct
+        o.node as a, p.node as b, i.effective_at as seen_at, i.source || '|' || i.event_id as event, i.is_simulated
+    from silver_identifiers as i
+    inner join identity_nodes as p on i.identifier_type = p.identifier_type and i.identifier_value = p.identifier_value
+    inner join identity_nodes as o on o.identifier_value = p.identifier_value and o.node < p.node
+    where i.identifier_type = 'previous_id' and o.identifier_type in ('user_id', 'anonymous_id')
 ),
 
 seen as (

@@ -4,7 +4,7 @@ along when the key is rotated.
 Of a row with `email`, `phone` and their tokens: an array of (token, value), NULL for nearly all rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -17,16 +17,16 @@ COLUMNS = ("email", "phone")
 PAIRS = "array<struct<token:string,value:string>>"  # the type of both
 
 
-def of_events(events: dict[str, EventContract], user: Column, key: TokenKey) -> Column:
-    """The columns `email` and `phone`, an account id that is an e-mail address, and the other declared properties."""
-    account = F.when(user.contains("@"), _pair("user_id", F.lower(user), key))
+def of_events(events: dict[str, EventContract], accounts: Sequence[Column], key: TokenKey) -> Column:
+    """The columns `email` and `phone`, account ids that are e-mail addresses, and the other declared properties."""
+    named = [F.when(account.contains("@"), _pair("user_id", F.lower(account), key)) for account in accounts]
     declared = [
         F.when(F.col("name") == contract.name, _pair(field.pii.value, F.col("p")[name], key))
         for contract in events.values()
         for name, field in contract.properties.items()
         if field.pii.value in COLUMNS and not (contract.type == "identify" and name == field.pii.value)
     ]
-    return _array([*_contacts(), account, *declared])
+    return _array([*_contacts(), *named, *declared])
 
 
 def of_records(source: SourceContract, cell: Callable[[str], Column], key: TokenKey) -> Column:
