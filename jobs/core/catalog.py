@@ -58,6 +58,7 @@ TABLES = _declare(
     LakeTable("quarantine_messages", Layer.QUARANTINE, "quarantine/messages", raw_pii=True),
     LakeTable("profile_identifiers", Layer.SILVER, "silver/profile_identifiers"),
     LakeTable("profile_redirects", Layer.SILVER, "silver/profile_redirects"),
+    LakeTable("identity_edges", Layer.SILVER, "silver/identity_edges"),
     LakeTable("identity_ledger", Layer.SILVER, "silver/identity_ledger"),
     LakeTable("identity_assignments", Layer.SILVER, "silver/identity_assignments"),
     LakeTable("identity_separations", Layer.SILVER, "silver/identity_separations"),

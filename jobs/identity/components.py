@@ -3,8 +3,10 @@ undone merges, which never meet again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
@@ -15,16 +17,35 @@ APART = -1  # stands among type ranks for: two sides of an undone merge
 Tags = frozenset[tuple[int, bool]]
 
 
+class Cut(StrEnum):
+    """Why a link joins nothing."""
+
+    SHARED = "shared"  # one of its ends belongs to more people than the limits allow, and stands alone
+    LIMIT = "limit"  # one identifier too many
+    SEPARATION = "separation"  # a person has undone the merge that it would make again
+
+
+CUTS = tuple(Cut)
+KEPT = -1
+Codes = NDArray[np.int8]
+
+
 @dataclass(frozen=True)
 class Components:
-    """`label[node]` is the component of a node; `kept[edge]` tells the edges that joined from those cut by a limit.
+    """`label[node]` is the component of a node; `cut[edge]` is KEPT, or the place in CUTS of why the edge joins nothing.
 
     `shared` are the nodes that stand alone because they would have joined more than the limits allow.
     """
 
     label: Ints
-    kept: Mask
+    cut: Codes
     shared: frozenset[int]
+
+    @property
+    def kept(self) -> Mask:
+        """The edges that joined."""
+        joined: Mask = self.cut == KEPT
+        return joined
 
     @property
     def count(self) -> int:
@@ -34,16 +55,18 @@ class Components:
 
 def resolve(nodes: Nodes, edges: Edges, limits: list[int], separated: Sequence[Apart] = ()) -> Components:
     """Components of all edges, then of what limits and separations leave of them. `limits` is the most nodes per type rank."""
-    kept = ~_crossing(edges, separated)
-    label = _label(len(nodes), edges, kept)
+    cut = np.full(len(edges), KEPT, dtype=np.int8)
+    cut[_crossing(edges, separated)] = CUTS.index(Cut.SEPARATION)
+    label = _label(len(nodes), edges, cut == KEPT)
     over = np.union1d(_over_limit(nodes, label, limits), _reunited(label, separated))
     shared: frozenset[int] = frozenset()
     if len(over):
-        suspects = np.flatnonzero(np.isin(label[edges.a], over) & kept)
+        suspects = np.flatnonzero(np.isin(label[edges.a], over) & (cut == KEPT))
         refused, shared = _cut(nodes, edges, suspects, limits, separated)
-        kept[refused] = False
-        label = _label(len(nodes), edges, kept)
-    return Components(label, kept, shared)
+        for edge, why in refused.items():
+            cut[edge] = CUTS.index(why)
+        label = _label(len(nodes), edges, cut == KEPT)
+    return Components(label, cut, shared)
 
 
 def _crossing(edges: Edges, separated: Sequence[Apart]) -> Mask:
@@ -87,8 +110,8 @@ def _over_limit(nodes: Nodes, label: Ints, limits: list[int]) -> Ints:
 
 def _cut(
     nodes: Nodes, edges: Edges, suspects: Ints, limits: list[int], separated: Sequence[Apart]
-) -> tuple[Ints, frozenset[int]]:
-    """The edges to cut and the nodes found to be shared.
+) -> tuple[dict[int, Cut], frozenset[int]]:
+    """The edges to cut, each with its reason, and the nodes found to be shared.
 
     Joins edge by edge, strong and old links first (Kruskal's order), and refuses a join beyond a limit. A shared node
     loses all its edges, which changes what the others may join: repeated until no new shared node turns up.
@@ -96,31 +119,31 @@ def _cut(
     strength = nodes.type_rank[edges.a[suspects]] + nodes.type_rank[edges.b[suspects]]
     order = np.lexsort((edges.b[suspects], edges.a[suspects], edges.first_seen[suspects], strength))
     queue = [(int(e), int(edges.a[e]), int(edges.b[e])) for e in suspects[order]]
-    shared: set[int] = set()
+    shared: dict[int, Cut] = {}
     tags = _tags(separated)
     while True:
         forest = _Forest(nodes, limits, tags)
         refused, found = _pass(nodes, queue, shared, forest)
         if not found:
-            return np.asarray(refused, dtype=np.int64), frozenset(shared)
+            return refused, frozenset(shared)
         shared |= found
 
 
 def _pass(
-    nodes: Nodes, queue: list[tuple[int, int, int]], shared: set[int], forest: "_Forest"
-) -> tuple[list[int], set[int]]:
-    refused: list[int] = []
-    found: set[int] = set()
+    nodes: Nodes, queue: list[tuple[int, int, int]], shared: dict[int, Cut], forest: "_Forest"
+) -> tuple[dict[int, Cut], dict[int, Cut]]:
+    refused: dict[int, Cut] = {}
+    found: dict[int, Cut] = {}
     for edge, a, b in queue:
         if a in shared or b in shared:
-            refused.append(edge)
+            refused[edge] = shared[b] if b in shared else shared[a]
             continue
         excess = forest.join(a, b)
         if not excess:
             continue
-        refused.append(edge)
+        refused[edge] = Cut.SEPARATION if APART in excess else Cut.LIMIT
         if not forest.belongs(b, excess):
-            found.add(b)
+            found[b] = Cut.SEPARATION if APART in excess else Cut.SHARED
     return refused, found
 
 

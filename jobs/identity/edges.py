@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from jobs.identity.rules import Rules
 
+EVENTS_KEPT = 5  # of a link: the first ones and the last
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
@@ -51,7 +52,9 @@ select
     count(*) as members,
     min(n.node) as a,
     max(n.node) as b,
-    min(i.effective_at) as seen_at
+    min(i.effective_at) as seen_at,
+    i.source || '|' || i.event_id as event,
+    bool_and(i.is_simulated) as is_simulated
 from silver_identifiers as i
 inner join identity_nodes as n
     on i.identifier_type = n.identifier_type and i.identifier_value = n.identifier_value
@@ -59,29 +62,52 @@ group by i.source, i.event_id
 having min(n.node) < max(n.node)
 """
 
-EDGES = """
+EDGES = f"""
 with links as (
-    select source, event_id, a, b, seen_at
+    select a, b, seen_at, event, is_simulated
     from identity_events
     where members = 2
     union all
-    select distinct e.source, e.event_id, e.a, n.node as b, e.seen_at
+    select distinct e.a, n.node as b, e.seen_at, e.event, e.is_simulated
     from identity_events as e
     inner join silver_identifiers as i on e.source = i.source and e.event_id = i.event_id
     inner join identity_nodes as n
         on i.identifier_type = n.identifier_type and i.identifier_value = n.identifier_value
     where e.members > 2 and e.a < n.node
+    union all
+    -- A former id does not say whether it was a browser's or an account's: it is joined with those that have its value.
+    select distinct
+        o.node as a, p.node as b, i.effective_at as seen_at, i.source || '|' || i.event_id as event, i.is_simulated
+    from silver_identifiers as i
+    inner join identity_nodes as p on i.identifier_type = p.identifier_type and i.identifier_value = p.identifier_value
+    inner join identity_nodes as o on o.identifier_value = p.identifier_value and o.node < p.node
+    where i.identifier_type = 'previous_id' and o.identifier_type in ('user_id', 'anonymous_id')
+),
+
+seen as (
+    select
+        a,
+        b,
+        min(seen_at) as first_seen,
+        max(seen_at) as last_seen,
+        count(*) as event_count,
+        bool_and(is_simulated) as is_simulated,
+        min(struct_pack(at := seen_at, event := event), {EVENTS_KEPT - 1}) as earliest,
+        max(struct_pack(at := seen_at, event := event)) as latest
+    from links
+    group by a, b
 )
 
 select
     a,
     b,
-    epoch_us(min(seen_at)) as first_seen,
-    epoch_us(max(seen_at)) as last_seen,
-    count(*) as event_count,
-    min(struct_pack(at := seen_at, source := source, event_id := event_id)) as first_event
-from links
-group by a, b
+    first_seen,
+    last_seen,
+    event_count,
+    is_simulated,
+    list_transform(earliest, lambda one: one.event)
+        || case when event_count >= {EVENTS_KEPT} then [latest.event] else [] end as events
+from seen
 """
 
 SEEN = "epoch_us(first_seen) as first_seen, epoch_us(last_seen) as last_seen, event_count"
@@ -123,17 +149,25 @@ class Nodes:
 
 @dataclass(frozen=True)
 class Edges:
-    """Distinct links. `a` is the stronger end (a smaller node number), `b` the weaker; sorted by (a, b)."""
+    """Distinct links. `a` is the stronger end (a smaller node number), `b` the weaker; sorted by (a, b).
+
+    `events` names for each the events that it was seen in (`source|event_id`), oldest first: all, or the first four and the last.
+    """
 
     a: Ints
     b: Ints
     first_seen: Ints
     last_seen: Ints
     event_count: Ints
-    first_event: list[str]
+    is_simulated: Mask
+    events: pa.ChunkedArray
 
     def __len__(self) -> int:
         return len(self.a)
+
+    def first_event(self, edge: int) -> str:
+        """The event that the link was first seen in."""
+        return str(self.events[edge][0])
 
 
 def read_nodes(connection: Connection, rules: Rules, blocked_of_type: Sequence[str] = ()) -> Nodes:
@@ -162,8 +196,9 @@ def read_nodes(connection: Connection, rules: Rules, blocked_of_type: Sequence[s
 def read_edges(connection: Connection) -> Edges:
     """The links between the nodes that `read_nodes` left in the connection."""
     connection.execute(EVENTS)
-    columns = f"a, b, first_seen, last_seen, event_count, {FIRST_EVENT}"
-    found = connection.execute(f"select {columns} from ({EDGES}) order by a, b").to_arrow_table()
+    found = connection.execute(
+        f"select a, b, {SEEN}, is_simulated, events from ({EDGES}) order by a, b"
+    ).to_arrow_table()
     connection.execute("drop table identity_events")
     return Edges(
         a=_ints(found, "a"),
@@ -171,7 +206,8 @@ def read_edges(connection: Connection) -> Edges:
         first_seen=_ints(found, "first_seen"),
         last_seen=_ints(found, "last_seen"),
         event_count=_ints(found, "event_count"),
-        first_event=found["first_event"].to_pylist(),
+        is_simulated=found["is_simulated"].to_numpy().astype(np.bool_, copy=False),
+        events=found["events"],
     )
 
 

@@ -1,17 +1,33 @@
 """Why identifiers belong together: the links of one profile with their evidence, and what the ledger says of it."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.core.errors import UsageError
 from jobs.core.settings import Settings
-from jobs.identity.ledger import iso
-from jobs.identity.rules import load_rules
-from jobs.identity.runner import Graph, read_graph
-from jobs.identity.state import read_state
+from jobs.identity.components import Cut
+from jobs.identity.evidence import TABLE
 from jobs.lake import delta
+from jobs.lake.duck import lake_connection
+
+REASONS = {
+    Cut.SEPARATION: "a person has undone the merge of the two",
+    Cut.SHARED: "this identifier is shared by more people than jobs/identity/rules.yml allows",
+    Cut.LIMIT: "one identifier too many for jobs/identity/rules.yml",
+}
+LINKS = f"""
+select * from {TABLE} as links
+where exists (
+    select 1 from members
+    where (members.identifier_type, members.identifier_value) in (
+        (links.stronger_type, links.stronger_value), (links.weaker_type, links.weaker_value)
+    )
+)
+order by first_seen_at, stronger_type, stronger_value, weaker_type, weaker_value
+"""
 
 
 def explain_lines(settings: Settings, subject: str, limit: int) -> Iterator[str]:
@@ -25,9 +41,7 @@ def explain_lines(settings: Settings, subject: str, limit: int) -> Iterator[str]
     for row in mine:
         seen = f"{row['valid_from']:%Y-%m-%d %H:%M} to {row['last_seen_at']:%Y-%m-%d %H:%M}"
         yield f"  {row['identifier_type']:13} {row['identifier_value']}  {row['event_count']:,} events, {seen}"
-    graph = read_graph(settings, load_rules(), read_state(settings).separations)
-    members = {(row["identifier_type"], row["identifier_value"]) for row in mine}
-    yield from _link_lines(graph, members, limit)
+    yield from _link_lines(links_of(settings, profile_id), limit)
     yield from _ledger_lines(delta.read(settings, "identity_ledger"), profile_id, limit)
 
 
@@ -52,29 +66,28 @@ def find_profile(identifiers: pa.Table, redirects: pa.Table, subject: str) -> tu
     )
 
 
-def _link_lines(graph: Graph, members: set[tuple[str, str]], limit: int) -> Iterator[str]:
-    nodes, edges = graph.nodes, graph.edges
-    inside = [pair in members for pair in zip(nodes.types, nodes.values, strict=True)]
-    ends = zip(edges.a.tolist(), edges.b.tolist(), strict=True)
-    mine = [number for number, (a, b) in enumerate(ends) if inside[a] or inside[b]]
-    mine.sort(key=lambda edge: (int(edges.first_seen[edge]), edge))
-    yield f"{len(mine)} links, by first sight" + _shown(mine, limit)
-    for edge in mine[:limit]:
-        a, b = int(edges.a[edge]), int(edges.b[edge])
-        first = f"first {edges.first_event[edge]} at {iso(int(edges.first_seen[edge]))}"
-        cut = "" if graph.components.kept[edge] else "  CUT: " + _reason(graph, a, b)
-        yield (
-            f"  {nodes.types[a]}:{nodes.values[a]} with {nodes.types[b]}:{nodes.values[b]}  "
-            f"{edges.event_count[edge]:,} events, {first}{cut}"
-        )
+def links_of(settings: Settings, profile_id: str) -> list[dict[str, Any]]:
+    """Rows of `identity_edges` with an end in the profile, oldest first."""
+    delta.ensure_table(settings, TABLE)
+    connection = lake_connection(settings, (TABLE, "profile_identifiers"))
+    try:
+        members = "select identifier_type, identifier_value from profile_identifiers where profile_id = $profile"
+        found = connection.execute(f"with members as ({members}) {LINKS}", {"profile": profile_id})
+        rows: list[dict[str, Any]] = found.to_arrow_table().to_pylist()
+        return rows
+    finally:
+        connection.close()
 
 
-def _reason(graph: Graph, stronger: int, weaker: int) -> str:
-    if any({stronger, weaker} & s.kept and {stronger, weaker} & s.parted for s in graph.separated):
-        return "a person has undone the merge of the two"
-    if weaker in graph.components.shared:
-        return "this identifier is shared by more people than jobs/identity/rules.yml allows"
-    return "one identifier too many for jobs/identity/rules.yml"
+def _link_lines(links: list[dict[str, Any]], limit: int) -> Iterator[str]:
+    yield f"{len(links)} links, by first sight" + _shown(links, limit)
+    for link in links[:limit]:
+        ends = " with ".join(f"{link[f'{end}_type']}:{link[f'{end}_value']}" for end in ("stronger", "weaker"))
+        seen = f"{link['first_seen_at']:%Y-%m-%d %H:%M} to {link['last_seen_at']:%Y-%m-%d %H:%M}"
+        events = ", ".join(link["events"])
+        more = f" and {more:,} between" if (more := link["event_count"] - len(link["events"])) else ""
+        cut = "" if link["is_kept"] else f"  CUT: {REASONS[Cut(link['cut_reason'])]}"
+        yield f"  {ends}  {link['event_count']:,} events, {seen}: {events}{more}{cut}"
 
 
 def _ledger_lines(ledger: pa.Table, profile_id: str, limit: int) -> Iterator[str]:

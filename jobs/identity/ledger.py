@@ -148,7 +148,7 @@ def _merge_evidence(nodes: Nodes, edges: Edges, links: list[int], change: Change
         return change.node, {"event_count": 0, "events": [], "links": 0}
     evidence: Row = {
         "event_count": int(edges.event_count[links].sum()),
-        "events": [edges.first_event[link] for link in links[:EVIDENCE_EVENTS]],
+        "events": [edges.first_event(link) for link in links[:EVIDENCE_EVENTS]],
         "first_seen": iso(int(edges.first_seen[links[0]])),
         "link": f"{nodes.types[int(edges.a[links[0]])]} seen with {nodes.types[int(edges.b[links[0]])]}",
         "links": len(links),

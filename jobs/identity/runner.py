@@ -9,7 +9,7 @@ from jobs.core.catalog import lake_table
 from jobs.core.context import Context
 from jobs.core.errors import PermanentError
 from jobs.core.settings import Settings
-from jobs.identity import aliases, assignments, components, edges, guard, ledger, profiles, separations
+from jobs.identity import aliases, assignments, components, edges, evidence, guard, ledger, profiles, separations
 from jobs.identity.reconcile import reconciled
 from jobs.identity.rules import Rules, load_rules
 from jobs.identity.separations import Separation
@@ -133,6 +133,7 @@ def _write(context: Context, graph: Graph, state: State, resolution: profiles.Re
     assignments.append(context, rows, version)
     redirects = ledger.redirect_rows([*state.ledger, *fresh])
     replace_if_changed(settings, "profile_redirects", _table("profile_redirects", redirects))
+    replace_if_changed(settings, evidence.TABLE, evidence.rows(nodes, graph.edges, graph.components))
     identifiers = ledger.identifier_rows(nodes, label, resolution)
     replace_if_changed(settings, "profile_identifiers", aliases.with_twins(identifiers, state.renamed))
 

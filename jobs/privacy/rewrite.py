@@ -41,6 +41,7 @@ PLACES = (
     Place("silver_identifiers", ("identifier_value",), part="event_date"),
     Place("consents", ("identifier_value",), part="source"),
     Place("suppressions", ("identifier_value",), least=("effective_at",)),
+    Place("identity_edges", ("stronger_value", "weaker_value")),
     Place("identity_ledger", ("identifier_value", "evidence")),
     Place("identity_assignments", ("identifier_value",)),
     Place("identity_separations", ("identifier_value",)),

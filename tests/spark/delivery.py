@@ -50,6 +50,16 @@ WEB = [
     web(12, type="page", anonymousId="a@b.com", properties={"path": "/"}),
     web(13, type="page", context={"consent": {"categoryPreferences": {"Analytics": "no"}}}, properties={"path": "/"}),
 ]
+ALIASES = [
+    {"messageId": "a1", "type": "page", "timestamp": AT, "anonymousId": "an9", "properties": {"path": "/"}},
+    {"messageId": "a2", "type": "page", "timestamp": AT, "userId": "Jen@Example.com", "properties": {"path": "/"}},
+    {"messageId": "a3", "type": "alias", "timestamp": AT, "previousId": "an9", "userId": "u-9"},
+    {"messageId": "a4", "type": "alias", "timestamp": AT, "previousId": "jen@example.com", "userId": "u-9"},
+    {"messageId": "a5", "type": "alias", "timestamp": AT, "userId": "u-9"},
+    {"messageId": "a6", "type": "alias", "timestamp": AT, "previousId": "jen%40example.com", "userId": "u-9"},
+    {"messageId": "a7", "type": "identify", "timestamp": AT, "anonymousId": "an10", "userId": "u-9"},
+    {"messageId": "a4", "type": "alias", "timestamp": AT, "previousId": "somebody else", "userId": "u-9"},
+]
 EMAIL = [
     {"messageId": "e1", "type": "track", "event": "Email Opened", "timestamp": AT,
      "context": {"traits": {"email": "ann@example.com"}}, "properties": {"campaign_id": "1", "email_id": "1-7"}},
@@ -81,6 +91,7 @@ ACCEPTED = {
     ("sim_web", "w2"),
     ("sim_web", "w8"),
     ("sim_email", "e1"),
+    *(("web", f"a{number}") for number in (1, 2, 3, 4, 7)),
 }
 QUARANTINED = {
     ("pos", 4): ["missing_property:products.product_id", "wrong_type:products.quantity"],
@@ -96,6 +107,9 @@ QUARANTINED = {
     ("sim_web", 10): ["missing_event_id:messageId"],
     ("sim_web", 11): ["undeclared_pii:context"],
     ("sim_web", 12): ["undeclared_pii:anonymousId"],
+    ("web", 5): ["missing_identifier:previousId"],
+    ("web", 6): ["undeclared_pii:previousId"],
+    ("web", 8): ["id_conflict:messageId"],
     ("catalog", 3): ["wrong_width:payload"],
     ("crm_coupons", 4): ["missing_property:coupon_upc"],
 }
@@ -116,6 +130,7 @@ def deliver(landing: Path) -> None:
     """Writes the delivery into the landing folder."""
     files = {
         "pos/orders.ndjson": lines(POS), "sim_web/web.ndjson": lines(list(WEB)), "sim_email/mail.ndjson": lines(list(EMAIL)),
+        "web/aliases.ndjson": lines(list(ALIASES)),
         "catalog/products.csv": CATALOG, "sim_crm_people/people.csv": PEOPLE, "crm_coupons/coupons.csv": COUPONS,
     }  # fmt: skip
     for name, text in files.items():

@@ -13,12 +13,14 @@ from expectations import contracts
 from jobs.core.clock import Clock
 from jobs.core.context import Context
 from jobs.core.settings import Settings
+from jobs.identity import runner as identity
 from jobs.ingest.balance import compute_balance, in_flight
 from jobs.ingest.landing.seal import seal_new_files
 from jobs.ingest.stream import silver
 from jobs.ingest.stream.bronze import run_bronze
 from jobs.lake.delta import ensure_all, ensure_table, read
 from jobs.lake.duck import lake_connection
+from jobs.lake.runs import Stage
 from jobs.privacy import persons, vault
 from jobs.privacy.keys import load_keys
 from jobs.privacy.tokens import token
@@ -124,6 +126,22 @@ def test_what_is_said_of_people_is_in_the_vault_alone(loaded: Context) -> None:
     assert account.columns == {"email": " Ann@Example.com ", "given_name": "Ann", "phone": phone["sim_web"]}
     both = {"email": "ann@example.com", "given_name": "Ann", "surname": "Other"}
     assert row.columns == both | {"phone": phone["sim_crm_people"]}
+
+
+def test_an_alias_joins_the_browser_and_the_account_that_it_names(loaded: Context) -> None:
+    """By their former id, whichever of the two it was; an identify joins its browser."""
+    identity.run(loaded, Stage("identity.run"))
+    key = load_keys(loaded.settings)[0]
+    former = token("user_id", "jen@example.com", key)
+    owners = {
+        (row["identifier_type"], row["identifier_value"]): row["profile_id"]
+        for row in read(loaded.settings, "profile_identifiers").to_pylist()
+    }
+    of_person = {pair for pair, owner in owners.items() if owner == owners["user_id", "u-9"]}
+    assert of_person == {
+        ("user_id", "u-9"), ("anonymous_id", "an9"), ("previous_id", "an9"), ("user_id", former), ("previous_id", former),
+        ("anonymous_id", "an10"),
+    }  # fmt: skip
 
 
 def test_consent_is_stated_by_people_and_denied_anywhere(loaded: Context) -> None:

@@ -275,7 +275,11 @@ def test_the_smallest_mapping_makes_messages_without_a_name(session: SparkSessio
 
 
 def test_an_alias_brings_no_address_into_silver(judged: Judged) -> None:
-    assert judged.rows["gate"][0].errors == ["undeclared_pii:anonymousId"]
+    row = judged.rows["gate"][0]
+    former = token("user_id", ANN.lower(), KEY)
+    assert (row.errors, row.anonymous_id, row.previous_id) == ([], None, former)
+    assert [tuple(pair) for pair in row.identifiers] == [("user_id", "u-1"), ("previous_id", former)]
+    assert [tuple(pair) for pair in row.vaulted] == [(former, ANN.lower())]
 
 
 def test_an_id_has_an_end(judged: Judged) -> None:

@@ -18,7 +18,7 @@ from jobs.privacy.keys import TokenKey
 
 TOKENISED = ("email", "phone")
 IDENTIFIERS = {"user_id": "user_id", "loyalty_id": "loyalty_id", "email_token": "email", "phone_token": "phone",
-               "anonymous_id": "anonymous_id"}  # fmt: skip
+               "anonymous_id": "anonymous_id", "previous_id": "previous_id"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,11 @@ def judgement_of(
     """The judgement of rows from these sources; fewer of them make a shorter one, planned, compiled and run faster."""
     matter = validate.that_matter(sources, events)
     user = F.col("m.userId")
-    looks_like_email = user.contains("@")  # an e-mail used as account id is PII all the same
+    previous = F.when(F.col("type") == "alias", F.col("m.previousId"))
     named = {
-        "user_id": F.when(looks_like_email, tokenize.token("user_id", F.lower(user), key)).otherwise(user),
-        "anonymous_id": F.coalesce("m.anonymousId", F.when(F.col("type") == "alias", F.col("m.previousId"))),
+        "user_id": _account(user, key),
+        "previous_id": _account(previous, key),
+        "anonymous_id": F.col("m.anonymousId"),
         "loyalty_id": F.coalesce("m.loyaltyId", F.when(F.col("type") == "identify", F.col("p.loyalty_id"))),
         "email_token": tokenize.token("email", F.col("email"), key),
         "phone_token": tokenize.token("phone", F.col("phone"), key),
@@ -58,11 +59,20 @@ def judgement_of(
         "key_kind": F.col("r.key_kind"),
         "key_hash": dedupe.key_hash(),
         "body_hash": tokenize.fingerprint(
-            ["type", "m.event", "m.userId", "m.anonymousId", "m.loyaltyId", "m.timestamp", "body"], key
+            [
+                "type",
+                "m.event",
+                "m.userId",
+                "m.anonymousId",
+                "m.loyaltyId",
+                "m.timestamp",
+                F.coalesce(previous, "body"),
+            ],
+            key,
         ),
     }
     of_names = {
-        "vaulted": vaulted.of_events(matter, user, key, _identifiers()),
+        "vaulted": vaulted.of_events(matter, (user, previous), key, _identifiers()),
         "identifiers": _identifiers(),
         "is_suppressed": consents.is_suppressed(),
         "flags": _flags([bound for bound in bounds if bound.event in matter]),
@@ -83,6 +93,11 @@ def judge_events(bronze: DataFrame, judgement: Judgement, key: TokenKey) -> Data
     parsed = envelope.with_envelope(messages, trusted, judgement.property_names)
     judged = validate.with_errors(validate.with_contacts(parsed), judgement.rules)
     return reduce(DataFrame.withColumns, judgement.steps, judged)
+
+
+def _account(value: Column, key: TokenKey) -> Column:
+    """An account id; a token where it is an e-mail address, which is PII all the same. A former id may be one: the same token."""
+    return F.when(value.contains("@"), tokenize.token("user_id", F.lower(value), key)).otherwise(value)
 
 
 def _flags(bounds: Sequence[Bound]) -> Column:

@@ -139,14 +139,25 @@ def _property_errors(events: dict[str, EventContract]) -> list[Column]:
     ]
 
 
+def _is_blank(column: str) -> Column:
+    return F.coalesce(F.trim(F.col(column)) == "", F.lit(True))
+
+
+def _names_two() -> Column:
+    """An alias says of two ids that they are one person; one alone says nothing."""
+    given = [F.when(_is_blank(f"m.{name}"), 0).otherwise(1) for name in ("userId", "previousId", "anonymousId")]
+    return reduce(lambda a, b: a + b, given) >= 2
+
+
 def _envelope_errors() -> list[Column]:
     named = ("m.userId", "m.anonymousId", "m.loyaltyId", "p.loyalty_id", "email", "phone", "m.previousId", "m.groupId")
-    blank = reduce(lambda a, b: a & b, [F.coalesce(F.trim(F.col(c)) == "", F.lit(True)) for c in named])
+    blank = reduce(lambda a, b: a & b, map(_is_blank, named))
     return [
         error(F.coalesce(F.trim("event_id") == "", F.lit(True)), Reason.MISSING_EVENT_ID, "messageId"),
         error(~F.coalesce(F.col("type").isin(*KNOWN_TYPES), F.lit(False)), Reason.UNKNOWN_TYPE, "type"),
         error(F.col("occurred_at").isNull(), Reason.BAD_TIMESTAMP, "timestamp"),
         error(blank, Reason.MISSING_IDENTIFIER, "userId"),
+        error((F.col("type") == "alias") & ~blank & ~_names_two(), Reason.MISSING_IDENTIFIER, "previousId"),
         *[error(F.length(f"m.{name}") > LONGEST_ID, Reason.TOO_LONG, name) for name in IDS],
     ]
 
@@ -195,7 +206,9 @@ def _leaks(events: dict[str, EventContract]) -> list[Column]:
         "properties": F.when(~is_rebuilt, F.col("body")),
         "context": F.col("context"),
         "consent": F.col("c.consent"),
-        "anonymousId": F.coalesce("m.anonymousId", F.when(F.col("type") == "alias", F.col("m.previousId"))),
+        "anonymousId": F.col("m.anonymousId"),
+        # Of an alias alone; with an @ it becomes a token, as an account id does.
+        "previousId": F.when((F.col("type") == "alias") & ~F.col("m.previousId").contains("@"), F.col("m.previousId")),
         "loyaltyId": F.coalesce("m.loyaltyId", prop("loyalty_id")),
     }
     return [error(leaks_address(value), Reason.UNDECLARED_PII, place) for place, value in places.items()]

@@ -5,7 +5,7 @@ Of a row with `email`, `phone` and their tokens: an array of (token, value), NUL
 one entry of it: in the place of a token the name of the record, the value as `jobs.privacy.persons` reads it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -19,10 +19,12 @@ COLUMNS = ("email", "phone")
 PAIRS = "array<struct<token:string,value:string>>"  # the type of both
 
 
-def of_events(events: dict[str, EventContract], user: Column, key: TokenKey, identifiers: Column) -> Column:
-    """The columns `email` and `phone`, an account id that is an e-mail address, the other declared properties, and what the
-    event says of the person with these `identifiers`, if it may be kept."""
-    account = F.when(user.contains("@"), _pair("user_id", F.lower(user), key))
+def of_events(
+    events: dict[str, EventContract], accounts: Sequence[Column], key: TokenKey, identifiers: Column
+) -> Column:
+    """The columns `email` and `phone`, account ids that are e-mail addresses, the other declared properties, and what the
+    event says of the person with these `identifiers`, if it may be kept. The first of the accounts is the person's own."""
+    named = [F.when(account.contains("@"), _pair("user_id", F.lower(account), key)) for account in accounts]
     declared = [
         F.when(F.col("name") == contract.name, _pair(field.pii.value, F.col("p")[name], key))
         for contract in events.values()
@@ -32,12 +34,12 @@ def of_events(events: dict[str, EventContract], user: Column, key: TokenKey, ide
     told = [
         F.when(
             (F.col("name") == contract.name) & ~consents.is_suppressed(),
-            _person(said, identifiers, _account(user, key), is_whole=False),
+            _person(said, identifiers, _account(accounts[0], key), is_whole=False),
         )
         for contract in events.values()
         if (said := _said(contract.properties, lambda name: F.col("p")[name]))
     ]
-    return _array([*_contacts(), account, *declared, *told])
+    return _array([*_contacts(), *named, *declared, *told])
 
 
 def of_records(source: SourceContract, cell: Callable[[str], Column], key: TokenKey) -> Column:

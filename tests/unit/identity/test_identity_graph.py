@@ -195,7 +195,8 @@ def test_evidence_counts_events_and_names_the_first(connection: Any) -> None:
     assert nodes.values == ["u", "a"]
     assert nodes.event_count.tolist() == [2, 3]
     assert links.event_count.tolist() == [2]
-    assert links.first_event == ["s|e1"]
+    assert links.first_event(0) == "s|e1"
+    assert links.events.to_pylist() == [["s|e1", "s|e2"]]
 
 
 def test_a_larger_event_links_each_identifier_to_the_strongest_once(connection: Any) -> None:
@@ -205,10 +206,45 @@ def test_a_larger_event_links_each_identifier_to_the_strongest_once(connection: 
     pairs = [(nodes.values[a], nodes.values[b]) for a, b in zip(links.a.tolist(), links.b.tolist(), strict=True)]
     counts = dict(zip(pairs, links.event_count.tolist(), strict=True))
     assert counts == {("u", "m"): 1, ("u", "a"): 2}
-    assert links.first_event == ["s|e0", "s|e0"]
+    assert [links.first_event(edge) for edge in (0, 1)] == ["s|e0", "s|e0"]
 
 
 def test_no_rows_make_no_profiles(connection: Any) -> None:
     nodes, links, found = graph(connection, [])
     assert (len(nodes), len(links), found.count) == (0, 0, 0)
     assert profiles.assign(nodes, found.label, {}, frozenset()).profile_ids == []
+
+
+def test_a_former_id_joins_what_has_its_value_and_nothing_else(connection: Any) -> None:
+    events = [
+        {"anonymous_id": "x"},
+        {"user_id": "old"},
+        {"user_id": "u", "previous_id": "x"},
+        {"user_id": "u", "previous_id": "old"},
+        {"user_id": "u", "previous_id": "never seen"},
+        {"loyalty_id": "x"},
+        {"previous_id": "null", "user_id": "v"},
+    ]
+    nodes, links, found = graph(connection, rows_of(events), load_rules())
+    assert groups(nodes, found) == {
+        frozenset({"user_id:u", "user_id:old", "anonymous_id:x"} | {f"previous_id:{v}" for v in ("x", "old", "never seen")}),
+        frozenset({"loyalty_id:x"}),
+        frozenset({"user_id:v"}),
+    }  # fmt: skip
+    named = {
+        (nodes.types[a], nodes.types[b], nodes.values[b]): n
+        for n, (a, b) in enumerate(zip(links.a, links.b, strict=True))
+    }
+    assert links.first_event(named["anonymous_id", "previous_id", "x"]) == "s|e2"
+
+
+def test_a_browser_that_is_the_former_id_of_two_people_joins_nobody(connection: Any) -> None:
+    people = [{"user_id": f"u{n}", "loyalty_id": str(n)} for n in (1, 2)]
+    aliases = [{"user_id": f"u{n}", "previous_id": "kiosk"} for n in (1, 2)]
+    nodes, _, found = graph(connection, rows_of([{"anonymous_id": "kiosk"}, *people, *aliases]), load_rules())
+    assert groups(nodes, found) == {
+        frozenset({"user_id:u1", "loyalty_id:1"}),
+        frozenset({"user_id:u2", "loyalty_id:2"}),
+        frozenset({"anonymous_id:kiosk"}),
+        frozenset({"previous_id:kiosk"}),
+    }

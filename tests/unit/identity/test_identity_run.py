@@ -27,7 +27,7 @@ from jobs.lake.runs import Stage
 from jobs.privacy.keys import load_token_key
 from jobs.privacy.tokens import token as make_token
 
-WRITTEN = ("profile_identifiers", "profile_redirects", "identity_ledger")
+WRITTEN = ("profile_identifiers", "profile_redirects", "identity_ledger", "identity_edges")
 EMAIL = token("email", "one@example.com")
 
 
@@ -103,7 +103,7 @@ def test_a_second_run_changes_nothing_not_even_a_delta_version(settings: Setting
     figures = resolve(settings, days=2)
     assert state(settings) == before
     assert (figures["creates"], figures["merges"], figures["splits"]) == (0, 0, 0)
-    assert [len(rows) for _, rows in before.values()] == [3, 1, 3]
+    assert [len(rows) for _, rows in before.values()] == [3, 1, 3, 2]
 
 
 def test_two_profiles_joined_by_a_new_event(settings: Settings) -> None:
@@ -267,7 +267,7 @@ def test_explain_shows_links_history_and_redirects(settings: Settings) -> None:
     by_identifier = list(explain_lines(settings, "user_id:u1", 10))
     text = "\n".join(by_identifier)
     assert by_identifier[0] == f"profile {alive}: 2 identifiers"
-    assert "user_id:u1 with anonymous_id:a1  1 events, first sim_web|e3" in text
+    assert "user_id:u1 with anonymous_id:a1  1 events, 2017-06-01 12:00 to 2017-06-01 12:00: sim_web|e3" in text
     [merge] = entries(settings, "merge")
     assert f"merge {merge['entry_id'][:12]} {gone} by anonymous_id:a1" in text
     by_old_id = list(explain_lines(settings, gone, 10))
@@ -281,6 +281,38 @@ def test_explain_names_the_cut_links(settings: Settings) -> None:
     resolve(settings)
     cut = [line for line in explain_lines(settings, "kiosk", 10) if "CUT: this identifier is shared" in line]
     assert len(cut) == 2
+
+
+def test_links_carry_their_evidence(settings: Settings) -> None:
+    both = {"user_id": "u1", "anonymous_id": "a1"}
+    see(settings, *((f"e{day}", f"2017-05-{day:02}", both) for day in (7, 3, 5, 1, 6, 4, 2)))
+    lake = Lake().event("pos", "Order Completed", "2017-05-03", {"user_id": "u1", "loyalty_id": "1"}, event_id="till")
+    write_lake(settings, lake)
+    resolve(settings)
+    [web, till] = delta.read(settings, "identity_edges").to_pylist()
+    assert (till["weaker_value"], till["events"], till["is_simulated"]) == ("1", ["pos|till"], False)
+    ends = tuple(web[f"{end}_{part}"] for end in ("stronger", "weaker") for part in ("type", "value"))
+    assert ends == ("user_id", "u1", "anonymous_id", "a1")
+    assert (web["first_seen_at"].day, web["last_seen_at"].day, web["event_count"]) == (1, 7, 7)
+    assert web["events"] == [f"sim_web|e{day}" for day in (1, 2, 3, 4, 7)]
+    assert (web["is_kept"], web["cut_reason"], web["is_simulated"]) == (True, None, True)
+    [line] = [line for line in explain_lines(settings, "a1", 10) if "a1" in line and "with" in line]
+    assert line.endswith("sim_web|e1, sim_web|e2, sim_web|e3, sim_web|e4, sim_web|e7 and 2 between")
+    assert f"profile {mapping(settings)['u1']}: 3 identifiers" in next(explain_lines(settings, "1", 10))
+
+
+def test_a_cut_link_says_why(settings: Settings) -> None:
+    """Two cards share a kiosk; a sixth e-mail address of one account is one too many."""
+    cards = ((f"c{n}", "2017-05-01", {"loyalty_id": f"card{n}", "anonymous_id": "kiosk"}) for n in (1, 2))
+    emails = ((f"u{n}", f"2017-06-{n:02}", {"user_id": "u1", "email": f"e{n}"}) for n in range(1, 7))
+    see(settings, *cards, *emails)
+    resolve(settings)
+    cut = {
+        (row["stronger_value"], row["weaker_value"]): row["cut_reason"]
+        for row in delta.read(settings, "identity_edges").to_pylist()
+        if not row["is_kept"]
+    }
+    assert cut == {("card1", "kiosk"): "shared", ("card2", "kiosk"): "shared", ("u1", "e6"): "limit"}
 
 
 def test_explain_refuses_the_unknown_and_the_ambiguous(settings: Settings) -> None:

@@ -25,7 +25,7 @@ from jobs.lake.runs import Stage
 
 Sighting = tuple[str, str, dict[str, str]]
 MAPS = ("profile_identifiers", "profile_redirects")
-TABLES = ("identity_ledger", "identity_assignments", "profile_redirects", "profile_identifiers")
+TABLES = ("identity_ledger", "identity_assignments", "profile_redirects", "identity_edges", "profile_identifiers")
 ANN, BOB = {"user_id": "ann"}, {"user_id": "bob"}
 
 
@@ -147,6 +147,9 @@ def test_both_profiles_are_back_under_their_ids_and_stay_apart(
     assert mapping(settings) == before
     text = "\n".join(explain_lines(settings, before["ann"], 25))
     assert "CUT: a person has undone the merge of the two" in text
+    cut = [row for row in delta.read(settings, "identity_edges").to_pylist() if not row["is_kept"]]
+    assert {row["cut_reason"] for row in cut} == {"separation"}
+    assert {(row["stronger_value"], row["weaker_value"]) for row in cut} == {("ann", "b1")}
 
 
 def test_what_is_seen_with_both_sides_stands_alone(settings: Settings, merged: tuple[dict[str, str], str]) -> None:
