@@ -7,6 +7,7 @@ import click
 
 from jobs.core.command import HintingGroup, pass_context
 from jobs.core.context import Context
+from jobs.identity.review_commands import review_group
 
 approve = click.option(
     "--approve",
@@ -31,15 +32,19 @@ def group() -> None:
       c360 identity explain loyalty_id:1228
       c360 identity undo 3fa9c1d20b77
       c360 identity rebuild                          the map of identifiers anew from the ledger
+      c360 identity review list                      records that may be one person
       c360 identity evaluate --records people.csv --entity-column cluster
     """
+
+
+group.add_command(review_group)
 
 
 @group.command("run")
 @approve
 @pass_context
 def run_command(context: Context, approve: int) -> None:
-    """Resolve all identifiers; write profile_identifiers, profile_redirects and the ledger.
+    """Compare the records of people, resolve all identifiers; write profile_identifiers, profile_redirects, the ledger.
 
     Running it again on the same events changes nothing. A run that would merge or split more than 1 % of the profiles
     (settings identity_changes_share, identity_changes) writes nothing and ends with exit code 3.
@@ -49,12 +54,20 @@ def run_command(context: Context, approve: int) -> None:
       c360 identity run
       c360 identity run --approve 340      after the run has said that it would change 340
     """
-    from jobs.identity.runner import run
+    from jobs.identity.runner import match, run
     from jobs.lake.locks import identity_lock
     from jobs.lake.runs import stage
 
     with identity_lock(context.settings), stage(context, "identity.run") as current:
+        matched = match(context)
+        current.details |= {"person_records": matched.records, "matched_pairs": matched.linked}
         figures = run(context, current, approved=approve)
+    if matched.records:
+        weights = "weights newly learned" if matched.has_trained else "weights as learned before"
+        click.echo(
+            f"{matched.records:,} records of people: {matched.linked:,} pairs linked, {matched.left_open:,} left open "
+            f"({weights}); see: c360 identity review list"
+        )
     click.echo(
         "{identifiers:,} identifiers in {profiles:,} profiles: {creates:,} created, {merges:,} merged, "
         "{splits:,} split; {shared_identifiers:,} shared identifiers stand alone ({links_cut:,} links cut)".format(
@@ -132,6 +145,28 @@ def rebuild(context: Context, approve: int) -> None:
     with identity_lock(context.settings), stage(context, "identity.rebuild") as current:
         figures = run(context, current, approved=approve, from_ledger=True, command="c360 identity rebuild")
     click.echo("{identifiers:,} identifiers in {profiles:,} profiles; {creates:,} created".format(**figures))
+
+
+@group.command("train")
+@pass_context
+def train_command(context: Context) -> None:
+    """Learn anew how much an agreement of two records says: table identity_weights.
+
+    `run` does so once by itself and then keeps to it, so that the same records are judged the same tomorrow. New weights may
+    link and part people at the next run, within what its guard allows.
+
+    \b
+    Examples:
+      c360 identity train
+    """
+    from jobs.identity.runner import learn
+    from jobs.lake.locks import identity_lock
+    from jobs.lake.runs import stage
+
+    with identity_lock(context.settings), stage(context, "identity.train") as current:
+        weights, is_new = learn(context)
+        current.details |= {"model_version": weights.version, "is_new": is_new}
+    click.echo(f"weights {weights.version}: {'new' if is_new else 'as before'}, {', '.join(weights.levels)}")
 
 
 @group.command()

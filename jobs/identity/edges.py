@@ -17,6 +17,7 @@ from jobs.identity.rules import Rules
 EVENTS_KEPT = 5  # of a link: the first ones and the last
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 
 NODES = """
 create or replace temp table identity_nodes as
@@ -152,6 +153,7 @@ class Edges:
     """Distinct links. `a` is the stronger end (a smaller node number), `b` the weaker; sorted by (a, b).
 
     `events` names for each the events that it was seen in (`source|event_id`), oldest first: all, or the first four and the last.
+    Behind those that were seen stand links of matched records, with their `match_weight` in bits; it is NaN for the others.
     """
 
     a: Ints
@@ -161,6 +163,7 @@ class Edges:
     event_count: Ints
     is_simulated: Mask
     events: pa.ChunkedArray
+    match_weight: Floats
 
     def __len__(self) -> int:
         return len(self.a)
@@ -208,6 +211,7 @@ def read_edges(connection: Connection) -> Edges:
         event_count=_ints(found, "event_count"),
         is_simulated=found["is_simulated"].to_numpy().astype(np.bool_, copy=False),
         events=found["events"],
+        match_weight=np.full(found.num_rows, np.nan),
     )
 
 

@@ -25,6 +25,7 @@ def rows(nodes: Nodes, edges: Edges, components: Components) -> pa.Table:
             "last_seen_at": _moments(edges.last_seen),
             "event_count": pa.array(edges.event_count),
             "events": edges.events,
+            "match_weight": pa.array(edges.match_weight, mask=np.isnan(edges.match_weight)),
             "is_kept": pa.array(kept),
             "cut_reason": reasons.take(pa.array(components.cut, mask=kept)),
             "is_simulated": pa.array(edges.is_simulated),

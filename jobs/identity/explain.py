@@ -87,7 +87,12 @@ def _link_lines(links: list[dict[str, Any]], limit: int) -> Iterator[str]:
         events = ", ".join(link["events"])
         more = f" and {more:,} between" if (more := link["event_count"] - len(link["events"])) else ""
         cut = "" if link["is_kept"] else f"  CUT: {REASONS[Cut(link['cut_reason'])]}"
-        yield f"  {ends}  {link['event_count']:,} events, {seen}: {events}{more}{cut}"
+        count = (
+            f"{link['event_count']:,} events"
+            if link["match_weight"] is None
+            else f"matched, {link['match_weight']:.1f} bits"
+        )
+        yield f"  {ends}  {count}, {seen}: {events}{more}{cut}"
 
 
 def _ledger_lines(ledger: pa.Table, profile_id: str, limit: int) -> Iterator[str]:

@@ -1,44 +1,34 @@
 """Joins components by matched records of people, within the same limits: probability never cuts what was seen together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from jobs.identity.components import Components, connected
-from jobs.identity.edges import Ints, Mask, Nodes
-from jobs.identity.linkage.clusters import Floats
+from jobs.identity.components import CUTS, KEPT, Components, Cut, connected
+from jobs.identity.edges import Nodes
+from jobs.identity.matches import Links
 from jobs.identity.separations import Apart
-
-
-@dataclass(frozen=True)
-class Links:
-    """Matched records as links between nodes: `a` and `b` are node numbers, `weight` is log2 of the odds."""
-
-    a: Ints
-    b: Ints
-    weight: Floats
-
-    def __len__(self) -> int:
-        return len(self.a)
 
 
 def join(
     nodes: Nodes, components: Components, links: Links, limits: list[int], separated: Sequence[Apart]
-) -> tuple[Components, Mask]:
-    """Components joined by the links, strongest first, and which links were kept.
+) -> Components:
+    """Components joined by the links, strongest first; `cut` goes on behind the edges with an entry per link.
 
     A link that would lead beyond a limit, over an undone merge, or to an identifier that several people share, joins nothing and
     changes nothing else.
     """
     forest = _Forest(nodes, components, limits, separated)
-    kept = np.zeros(len(links), dtype=np.bool_)
-    ends = components.label[links.a], components.label[links.b]
+    cut = np.full(len(links), KEPT, dtype=np.int8)
+    a, b = components.label[links.a], components.label[links.b]
     for place in np.lexsort((links.b, links.a, -links.weight)).tolist():
         is_shared = {int(links.a[place]), int(links.b[place])} & components.shared
-        kept[place] = not is_shared and forest.join(int(ends[0][place]), int(ends[1][place]))
-    of_component = connected(components.count, ends[0][kept], ends[1][kept])
-    return replace(components, label=of_component[components.label]), kept
+        why = Cut.SHARED if is_shared else forest.join(int(a[place]), int(b[place]))
+        cut[place] = KEPT if why is None else CUTS.index(why)
+    kept = cut == KEPT
+    of_component = connected(components.count, a[kept], b[kept])
+    return replace(components, label=of_component[components.label], cut=np.concatenate([components.cut, cut]))
 
 
 class _Forest:
@@ -61,17 +51,19 @@ class _Forest:
             component = int(self._parent[component])
         return component
 
-    def join(self, one: int, other: int) -> bool:
-        """Whether the two are in one tree now."""
+    def join(self, one: int, other: int) -> Cut | None:
+        """Joins the trees of the two; or says why not."""
         left, right = self._root(one), self._root(other)
         if left == right:
-            return True
+            return None
         total = self._counts[left] + self._counts[right]
         sides = self._sides.get(left, frozenset()), self._sides.get(right, frozenset())
-        if (total > self._limits).any() or any((number, not is_kept) in sides[1] for number, is_kept in sides[0]):
-            return False
+        if any((number, not is_kept) in sides[1] for number, is_kept in sides[0]):
+            return Cut.SEPARATION
+        if (total > self._limits).any():
+            return Cut.LIMIT
         self._parent[right] = left
         self._counts[left] = total
         if sides[1]:
             self._sides[left] = sides[0] | sides[1]
-        return True
+        return None

@@ -1,6 +1,7 @@
 """What the run writes: the identifier map, the redirects, the ledger entries with their evidence. No raw PII."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -135,7 +136,8 @@ def _crossings(edges: Edges, components: Components, resolution: Resolution) -> 
     numbers = {profile_id: number for number, profile_id in enumerate(sorted(set(filter(None, resolution.before))))}
     code = np.asarray([numbers[p] if p is not None else -1 for p in resolution.before], dtype=np.int64)
     crossing = np.flatnonzero(components.kept & (code[edges.a] != code[edges.b]))
-    for edge in crossing[np.lexsort((crossing, edges.first_seen[crossing]))].tolist():
+    is_match = ~np.isnan(edges.match_weight[crossing])  # what was seen says more than what was matched
+    for edge in crossing[np.lexsort((crossing, edges.first_seen[crossing], is_match))].tolist():
         for node in (edges.a[edge], edges.b[edge]):
             if (profile_id := resolution.before[node]) in found:
                 found[str(profile_id)].append(edge)
@@ -146,13 +148,17 @@ def _merge_evidence(nodes: Nodes, edges: Edges, links: list[int], change: Change
     """The identifier of the first link is the cause; the evidence names the events it was seen in and how often."""
     if not links:
         return change.node, {"event_count": 0, "events": [], "links": 0}
+    weight = float(edges.match_weight[links[0]])
+    together = "seen with" if math.isnan(weight) else "matched with"
     evidence: Row = {
         "event_count": int(edges.event_count[links].sum()),
         "events": [edges.first_event(link) for link in links[:EVIDENCE_EVENTS]],
         "first_seen": iso(int(edges.first_seen[links[0]])),
-        "link": f"{nodes.types[int(edges.a[links[0]])]} seen with {nodes.types[int(edges.b[links[0]])]}",
+        "link": f"{nodes.types[int(edges.a[links[0]])]} {together} {nodes.types[int(edges.b[links[0]])]}",
         "links": len(links),
     }
+    if not math.isnan(weight):
+        evidence["match_weight"] = round(weight, 3)
     return int(edges.b[links[0]]), evidence
 
 

@@ -3,13 +3,28 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from jobs.core.catalog import lake_table
 from jobs.core.context import Context
 from jobs.core.errors import PermanentError
 from jobs.core.settings import Settings
-from jobs.identity import aliases, assignments, components, edges, evidence, guard, ledger, profiles, separations
+from jobs.identity import (
+    aliases,
+    assignments,
+    components,
+    edges,
+    evidence,
+    guard,
+    joining,
+    ledger,
+    matches,
+    profiles,
+    separations,
+)
+from jobs.identity.linkage.matching import Matched, match_people, train
+from jobs.identity.linkage.weights import Weights
 from jobs.identity.reconcile import reconciled
 from jobs.identity.rules import Rules, load_rules
 from jobs.identity.separations import Separation
@@ -49,7 +64,23 @@ def read_graph(settings: Settings, rules: Rules, undone: Sequence[Separation] = 
     finally:
         connection.close()
     separated = separations.apart(nodes, undone)
-    return Graph(nodes, links, components.resolve(nodes, links, rules.limits, separated), int(rows), separated)
+    found = components.resolve(nodes, links, rules.limits, separated)
+    if len(matched := matches.read_links(settings, nodes, links)):
+        links = matches.with_links(links, matched)
+        found = joining.join(nodes, found, matched, rules.limits, separated)
+    return Graph(nodes, links, found, int(rows), separated)
+
+
+def match(context: Context) -> Matched:
+    """Compares the records of people anew; what is linked becomes a link of the next `read_graph`."""
+    rules = load_rules()
+    return match_people(context, rules, rules.blocked_of_type(_tokens(context.settings, rules)))
+
+
+def learn(context: Context) -> tuple[Weights, bool]:
+    """Learns the weights of the comparison anew; see `matching.train`."""
+    rules = load_rules()
+    return train(context, rules, rules.blocked_of_type(_tokens(context.settings, rules)))
 
 
 def _tokens(settings: Settings, rules: Rules) -> Callable[[str, str], str]:
@@ -116,6 +147,7 @@ def _figures(graph: Graph, resolution: profiles.Resolution) -> dict[str, int]:
         "profiles": len(resolution.profile_ids),
         "identifiers": len(graph.nodes),
         "links": len(graph.edges),
+        "links_by_match": int((~np.isnan(graph.edges.match_weight)).sum()),
         "links_cut": int((~graph.components.kept).sum()),
         "shared_identifiers": len(graph.components.shared),
     } | {f"{action}s": actions.count(action) for action in ACTIONS}

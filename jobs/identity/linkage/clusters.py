@@ -10,11 +10,8 @@ alone a group hangs together is looked at once more.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from jobs.identity.edges import Ints, Mask
-
-Floats = NDArray[np.float64]
+from jobs.identity.edges import Floats, Ints, Mask
 
 
 @dataclass(frozen=True)

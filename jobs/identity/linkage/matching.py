@@ -4,6 +4,7 @@ Resolution takes the linked pairs as links, weaker than anything that was seen t
 what a person has decided on a pair counts more than its probability.
 """
 
+import logging
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,20 +19,21 @@ from jobs.core.errors import UsageError
 from jobs.core.hashing import hash_parts
 from jobs.core.settings import Settings
 from jobs.identity import aliases
-from jobs.identity.edges import Connection, Mask, read_nodes
+from jobs.identity.edges import Connection, read_nodes
 from jobs.identity.linkage.clusters import Pairs, group
-from jobs.identity.linkage.config import LinkageConfig, load_linkage
-from jobs.identity.linkage.decisions import ACCEPTED, read_decisions
-from jobs.identity.linkage.people import Identifier, People, open_people, people_of
+from jobs.identity.linkage.config import LinkageConfig, load_linkage, usable
+from jobs.identity.linkage.decisions import ACCEPTED, REJECTED, Decision, read_decisions
+from jobs.identity.linkage.people import People, open_people, people_of
 from jobs.identity.linkage.weights import Weights, read_weights, write_weights
+from jobs.identity.matches import LINKED, TABLE
 from jobs.identity.rules import Rules
 from jobs.lake.duck import lake_connection
 from jobs.lake.schema import arrow_schema
 from jobs.lake.swap import replace_if_changed
 from jobs.privacy import persons
 
-TABLE = "identity_matches"
-LINKED, UNCERTAIN, UNSUPPORTED = "linked", "uncertain", "unsupported"
+UNCERTAIN, UNSUPPORTED = "uncertain", "unsupported"
+log = logging.getLogger(__name__)
 CERTAIN = 1 - 2**-40  # a probability that a weight in bits can be made of
 
 
@@ -41,7 +43,7 @@ class Matched:
 
     records: int = 0
     linked: int = 0
-    for_review: int = 0
+    left_open: int = 0
     has_trained: bool = False
 
 
@@ -54,12 +56,21 @@ def match_people(context: Context, rules: Rules, blocked: list[str]) -> Matched:
         _write(settings, [])
         return Matched(len(people.records))
     with open_people(settings, people) as (connection, columns):
+        if not _can_compare(connection, columns, config):
+            log.warning("records of people are not compared: they say too little (%s)", ", ".join(columns))
+            _write(settings, [])
+            return Matched(len(people.records))
         weights, has_trained = _weights(context, connection, columns, config, people)
+        if not weights.say_something:
+            log.warning("records of people are not compared: too few of them agree to learn from")
+            _write(settings, [])
+            return Matched(len(people.records))
         pairs = _compared(connection, columns, config, weights)
     rows = _rows(settings, people, pairs, config, weights)
     _write(settings, rows)
-    linked = sum(row["outcome"] == LINKED for row in rows)
-    return Matched(len(people.records), linked, len(rows) - linked, has_trained)
+    outcomes = [row["outcome"] for row in rows]
+    left_open = outcomes.count(UNCERTAIN) + outcomes.count(UNSUPPORTED)
+    return Matched(len(people.records), outcomes.count(LINKED), left_open, has_trained)
 
 
 def train(context: Context, rules: Rules, blocked: list[str]) -> tuple[Weights, bool]:
@@ -74,7 +85,10 @@ def train(context: Context, rules: Rules, blocked: list[str]) -> tuple[Weights, 
             f"{len(people.records):,} records of people are too few to learn from; linkage.yml asks for {config.least_records:,}"
         )
     with open_people(settings, people) as (connection, columns):
-        return _train(context, connection, columns, config, people)
+        weights, is_new = _train(context, connection, columns, config, people)
+    if not weights.say_something:
+        raise UsageError("too few records of people agree to learn from; the weights are as they were")
+    return weights, is_new
 
 
 def _read_people(context: Context, rules: Rules, blocked: list[str]) -> People:
@@ -88,6 +102,12 @@ def _read_people(context: Context, rules: Rules, blocked: list[str]) -> People:
         nodes = read_nodes(connection, rules, blocked)
     known = set(zip(nodes.types, nodes.values, strict=True))
     return people_of(records, rules.type_names, aliases.read_aliases(settings), known)
+
+
+def _can_compare(connection: Connection, columns: list[str], config: LinkageConfig) -> bool:
+    from jobs.identity.linkage.model import affordable
+
+    return len(columns) >= 2 and bool(affordable(connection, usable(config.blocking, columns), config.most_pairs))
 
 
 def _weights(
@@ -107,7 +127,7 @@ def _train(
     from jobs.identity.linkage.model import trained
 
     weights = trained(connection, columns, config)
-    is_new = write_weights(
+    is_new = weights.say_something and write_weights(
         context.settings,
         weights,
         trained_at=context.clock.now(),
@@ -126,39 +146,43 @@ def _compared(connection: Connection, columns: list[str], config: LinkageConfig,
 def _rows(
     settings: Settings, people: People, pairs: Pairs, config: LinkageConfig, weights: Weights
 ) -> list[dict[str, Any]]:
-    """What the table gets: linked pairs, and those that a person should look at; none of two records of one identifier."""
-    numbers = zip(pairs.a.tolist(), pairs.b.tolist(), strict=True)
-    ids = [pair_id(people.name(a), people.name(b)) for a, b in numbers]
+    """What the table gets: linked pairs, those that a person should look at or has decided on; none of two records of one
+    identifier."""
     decisions = read_decisions(settings)
-    told = np.asarray([_told(decisions.get(found)) for found in ids], dtype=np.float64)
-    is_decided = ~np.isnan(told)
-    judged = Pairs(pairs.a, pairs.b, np.where(is_decided, told, pairs.probability))
+    pairs = _with_decided(people, pairs, decisions)
+    ids = [pair_id(people.name(a), people.name(b)) for a, b in zip(pairs.a.tolist(), pairs.b.tolist(), strict=True)]
+    said = np.asarray([decisions[found].decision if found in decisions else "" for found in ids], dtype="U16")
+    judged = Pairs(pairs.a, pairs.b, np.select([said == ACCEPTED, said == REJECTED], [CERTAIN, 0.0], pairs.probability))
     groups = group(len(people.records), judged, link=config.accept, support=config.support, largest=config.largest)
-    is_linked = (groups.label[pairs.a] == groups.label[pairs.b]) & (judged.probability >= config.accept)
-    outcome = _outcomes(judged, is_linked | (told == CERTAIN), groups.refused, config.review)
-    anchors = people.anchors
-    rows = []
+    together = (groups.label[pairs.a] == groups.label[pairs.b]) & (judged.probability >= config.accept)
+    outcome = np.select(
+        [said == REJECTED, together | (said == ACCEPTED), groups.refused, pairs.probability >= config.review],
+        [REJECTED, LINKED, UNSUPPORTED, UNCERTAIN],
+        "",
+    )
+    anchors, rows = people.anchors, []
     for place in np.flatnonzero(outcome != "").tolist():
-        a, b = int(pairs.a[place]), int(pairs.b[place])
-        if anchors[a] == anchors[b]:
-            continue
-        row = _row(people, *sorted((a, b), key=people.name), probability=float(judged.probability[place]))
-        decided = {"outcome": str(outcome[place]), "is_decided": bool(is_decided[place])}
-        rows.append({"pair_id": ids[place], "model_version": weights.version} | row | decided)
+        a, b = sorted((int(pairs.a[place]), int(pairs.b[place])), key=people.name)
+        if anchors[a] != anchors[b]:
+            told = {"outcome": str(outcome[place]), "is_decided": bool(said[place])}
+            row = _row(people, a, b, probability=float(judged.probability[place]))
+            rows.append({"pair_id": ids[place], "model_version": weights.version} | row | told)
     return sorted(rows, key=lambda row: str(row["pair_id"]))
 
 
-def _told(decision: str | None) -> float:
-    """The probability that a person's word stands for; NaN without one."""
-    return float("nan") if decision is None else CERTAIN if decision == ACCEPTED else 0.0
-
-
-def _outcomes(pairs: Pairs, is_linked: Mask, is_refused: Mask, review: float) -> Any:
-    found = np.full(len(pairs), "", dtype="U16")
-    found[pairs.probability >= review] = UNCERTAIN
-    found[is_refused] = UNSUPPORTED
-    found[is_linked] = LINKED
-    return found
+def _with_decided(people: People, pairs: Pairs, decisions: Mapping[str, Decision]) -> Pairs:
+    """With the pairs that a person has decided on and that nothing brings together any more: a changed address takes no word
+    back."""
+    number = {people.name(record): record for record in range(len(people.records))} if decisions else {}
+    there = set(zip(pairs.a.tolist(), pairs.b.tolist(), strict=True)) if decisions else set()
+    ends = [(number.get(one.record_a, -1), number.get(one.record_b, -1)) for one in decisions.values()]
+    added = [(min(pair), max(pair)) for pair in ends if min(pair) >= 0 and (min(pair), max(pair)) not in there]
+    more = np.asarray(sorted(added), np.int64).reshape(-1, 2)
+    return Pairs(
+        np.concatenate([pairs.a, more[:, 0]]),
+        np.concatenate([pairs.b, more[:, 1]]),
+        np.concatenate([pairs.probability, np.zeros(len(more))]),
+    )
 
 
 def pair_id(one: str, other: str) -> str:
@@ -191,9 +215,3 @@ def _is_simulated(source: str) -> bool:
 
 def _write(settings: Settings, rows: list[dict[str, Any]]) -> None:
     replace_if_changed(settings, TABLE, pa.Table.from_pylist(rows, schema=arrow_schema(lake_table(TABLE).contract)))
-
-
-def ends(row: Mapping[str, Any]) -> tuple[Identifier, Identifier]:
-    """The two identifiers of a row of the table."""
-    a, b = ((row[f"identifier_type_{side}"], row[f"identifier_value_{side}"]) for side in "ab")
-    return a, b

@@ -28,6 +28,13 @@ class Weights:
     levels: Mapping[str, Sequence[Level]]
 
     @property
+    def say_something(self) -> bool:
+        """Whether anything was learned that tells people apart: how often records of one person agree, in two columns at least.
+        Where no two records are of one person, nothing is."""
+        learned = [column for column, levels in self.levels.items() if any(m is not None for _, m, _ in levels)]
+        return 0 < self.prior < 1 and len(learned) >= 2
+
+    @property
     def version(self) -> str:
         """Twelve hex digits of their content."""
         flat = [part for column, levels in sorted(self.levels.items()) for level in levels for part in (column, *level)]

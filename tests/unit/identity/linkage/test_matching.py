@@ -18,6 +18,7 @@ from jobs.core.settings import Settings
 from jobs.identity.linkage import matching
 from jobs.identity.linkage.decisions import ACCEPTED, REJECTED, decide
 from jobs.identity.linkage.weights import read_weights
+from jobs.identity.matches import LINKED, TABLE
 from jobs.identity.rules import load_rules
 from jobs.lake import delta
 from jobs.privacy import persons
@@ -39,7 +40,7 @@ def match(settings: Settings, days: int = 0) -> matching.Matched:
 
 
 def rows(settings: Settings) -> dict[str, dict[str, Any]]:
-    return {row["pair_id"]: row for row in delta.read(settings, matching.TABLE).to_pylist()}
+    return {row["pair_id"]: row for row in delta.read(settings, TABLE).to_pylist()}
 
 
 def tell(settings: Settings, records: list[dict[str, str | None]], source: str = "sim_crm") -> None:
@@ -64,14 +65,14 @@ def test_pairs_are_found_and_weighed_and_nothing_personal_is_written(settings: S
     tell(settings, records)
     found = match(settings)
     entity = {f"sim_crm/person/{record['id']}": record["entity"] for record in records}
-    linked = {key: row for key, row in rows(settings).items() if row["outcome"] == matching.LINKED}
+    linked = {key: row for key, row in rows(settings).items() if row["outcome"] == LINKED}
     right = sum(entity[row["record_a"]] == entity[row["record_b"]] for row in linked.values())
     true = sum(one == other for one, other in combinations(entity.values(), 2))
     assert (found.records, found.linked, found.has_trained) == (len(records), len(linked), True)
     assert right / len(linked) > 0.97
     assert right / true > 0.75
     assert all(row["is_simulated"] and row["match_weight"] > 0 for row in linked.values())
-    text = str([delta.read(settings, name).to_pylist() for name in (matching.TABLE, "identity_weights")])
+    text = str([delta.read(settings, name).to_pylist() for name in (TABLE, "identity_weights")])
     assert "example.com" not in text
     assert not [record for record in records if record["email"] and str(record["email"]).split("@")[0] in text]
 
@@ -79,11 +80,11 @@ def test_pairs_are_found_and_weighed_and_nothing_personal_is_written(settings: S
 def test_the_weights_are_kept_and_the_same_records_are_judged_the_same(settings: Settings) -> None:
     tell(settings, people(150, seed=6))
     match(settings)
-    version, weights = delta.version(settings, matching.TABLE), read_weights(settings)
+    version, weights = delta.version(settings, TABLE), read_weights(settings)
     assert weights is not None
     again = match(settings, days=1)
     assert not again.has_trained
-    assert delta.version(settings, matching.TABLE) == version
+    assert delta.version(settings, TABLE) == version
     tell(settings, people(60, seed=7), source="sim_pos")
     assert match(settings, days=2).linked > again.linked
     kept = read_weights(settings)
@@ -99,15 +100,15 @@ def test_what_a_person_decides_counts_until_they_decide_otherwise(settings: Sett
     match(settings)
     before = rows(settings)
     asked = next(row for row in before.values() if row["outcome"] == matching.UNCERTAIN)
-    linked = next(row for row in before.values() if row["outcome"] == matching.LINKED)
+    linked = next(row for row in before.values() if row["outcome"] == LINKED)
     assert decide(context(settings), asked, ACCEPTED)
     assert not decide(context(settings), asked, ACCEPTED)
     decide(context(settings), linked, ACCEPTED)
     decide(context(settings), linked, REJECTED)
     match(settings)
     after = rows(settings)
-    assert (after[asked["pair_id"]]["outcome"], after[asked["pair_id"]]["is_decided"]) == (matching.LINKED, True)
-    assert linked["pair_id"] not in after
+    assert (after[asked["pair_id"]]["outcome"], after[asked["pair_id"]]["is_decided"]) == (LINKED, True)
+    assert after[linked["pair_id"]]["outcome"] == "rejected"
 
 
 def test_few_records_are_not_compared_and_cannot_teach(settings: Settings) -> None:

@@ -1,0 +1,186 @@
+"""Matched records as links of an identity run: ledger, limits, guard, review, undo."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from lakekit import NOW, Lake, write_lake
+from peoplekit import people
+from settingskit import make_settings
+
+from jobs.cli import cli
+from jobs.core.clock import Clock
+from jobs.core.context import Context
+from jobs.core.errors import GateError, UsageError
+from jobs.core.settings import Settings
+from jobs.identity.linkage.decisions import ACCEPTED, decide
+from jobs.identity.review import find_pair, queue
+from jobs.identity.runner import match, run
+from jobs.lake import delta
+from jobs.lake.runs import Stage
+from jobs.privacy import persons
+
+COLUMNS = ("given_name", "surname", "birth_date", "email", "phone", "city")
+RECORDS = people(200, seed=11, most=2)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return make_settings(tmp_path / "home", identity_changes=5)
+
+
+def tell(settings: Settings, records: list[dict[str, Any]], kind: str = "user_id", at: int = 0) -> None:
+    lake, pairs = Lake(), []
+    for number, record in enumerate(records):
+        value = f"{kind}-{record['id']}"
+        lake.event("sim_crm", "identify", "2017-06-01", {kind: value}, event_id=f"e-{record['id']}")
+        statement = {
+            "at": at + number, "position": at + number, "whole": True,
+            "identifiers": [{"identifier_type": kind, "identifier_value": value}],
+            "columns": {name: record[name] for name in COLUMNS if record[name]},
+        }  # fmt: skip
+        name = persons.SEPARATOR.join([persons.RECORD, "sim_crm", "person", str(record["id"])])
+        pairs.append((name, json.dumps(statement)))
+    write_lake(settings, lake)
+    persons.keep(settings, pairs)
+
+
+def resolve(settings: Settings, days: int, approved: int = 0) -> dict[str, int]:
+    context = Context(settings, Clock(NOW + timedelta(days=days)), f"run-{days}")
+    match(context)
+    return run(context, Stage("identity.run"), approved=approved)
+
+
+def called(settings: Settings, *arguments: str, code: int = 0) -> Result:
+    environment = {"C360_HOME": str(settings.home), "C360_NOW": "2018-01-05T00:00:00Z", "C360_IDENTITY_CHANGES": "1000"}
+    result = CliRunner().invoke(cli, ["identity", *arguments], env=environment)
+    assert result.exit_code == code, result.output
+    return result
+
+
+def owners(settings: Settings) -> dict[str, str]:
+    rows = delta.read(settings, "profile_identifiers").to_pylist()
+    return {row["identifier_value"]: row["profile_id"] for row in rows}
+
+
+def by_entity(settings: Settings, kind: str = "user_id") -> tuple[int, int, int]:
+    """(profiles, profiles of more than one entity, entities that have several records)."""
+    owner = owners(settings)
+    found: dict[str, set[str]] = {}
+    records: dict[str, int] = {}
+    for record in RECORDS:
+        found.setdefault(owner[f"{kind}-{record['id']}"], set()).add(str(record["entity"]))
+        records[str(record["entity"])] = records.get(str(record["entity"]), 0) + 1
+    return len(found), sum(len(entities) > 1 for entities in found.values()), sum(n > 1 for n in records.values())
+
+
+def test_matches_merge_within_the_guard_and_the_ledger_says_why(settings: Settings) -> None:
+    few = [record for record in RECORDS if str(record["id"]).endswith("-0")]  # one record of each: nothing to match
+    tell(settings, few[:150])
+    assert resolve(settings, 0)["links_by_match"] == 0
+    tell(settings, few[150:] + [record for record in RECORDS if str(record["id"]).endswith("-1")])
+    assert len(RECORDS) >= 200
+    first = resolve(settings, 1)
+    profiles, mixed, several = by_entity(settings)
+    assert mixed <= 1
+    assert first["links_by_match"] > 0.7 * several
+    assert profiles == first["profiles"] <= len(RECORDS) - 0.7 * several
+
+
+def test_a_match_that_comes_later_is_a_merge_by_its_weight_and_can_be_undone(settings: Settings) -> None:
+    tell(settings, RECORDS)
+    run(Context(settings, Clock(NOW), "run-0"), Stage("identity.run"))  # nobody has compared them yet
+    before = owners(settings)
+    assert len(set(before.values())) == len(RECORDS)
+    with pytest.raises(GateError, match="nothing was written") as stopped:
+        resolve(settings, 1)
+    assert owners(settings) == before
+    asked = int(str(stopped.value).rsplit(" ", 1)[1])
+    assert resolve(settings, 1, approved=asked)["merges"] == asked
+    merges = [row for row in delta.read(settings, "identity_ledger").to_pylist() if row["action"] == "merge"]
+    evidence = json.loads(merges[0]["evidence"])
+    assert evidence["link"] == "user_id matched with user_id"
+    assert evidence["match_weight"] > 4
+    assert evidence["events"][0].startswith("match|")
+    shown = called(settings, "explain", str(merges[0]["profile_id"])).output
+    assert "matched, " in shown
+    assert " bits" in shown
+    called(settings, "undo", str(merges[0]["entry_id"])[:12])
+    after = owners(settings)
+    assert {v: p for v, p in after.items() if p == merges[0]["other_profile_id"]} == {
+        v: p for v, p in before.items() if p == merges[0]["other_profile_id"]
+    }
+    assert resolve(settings, 9)["merges"] == 0
+    (cut,) = [row for row in delta.read(settings, "identity_edges").to_pylist() if not row["is_kept"]]
+    assert cut["cut_reason"] == "separation"
+
+
+def test_no_match_joins_two_of_a_unique_type(settings: Settings) -> None:
+    tell(settings, RECORDS, kind="loyalty_id")
+    figures = resolve(settings, 0)
+    assert (figures["links_by_match"] > 30, figures["profiles"]) == (True, len(RECORDS))
+    rows = delta.read(settings, "identity_edges").to_pylist()
+    assert {(row["is_kept"], row["cut_reason"]) for row in rows} == {(False, "limit")}
+    assert "0 pairs wait" in called(settings, "review", "list").output  # nobody is asked what no answer could change
+
+
+def test_a_person_decides_what_the_comparison_leaves_open(settings: Settings) -> None:
+    tell(settings, RECORDS)
+    assert "weights newly learned" in called(settings, "run").output
+    listed = called(settings, "review", "list").output.splitlines()
+    pair, other = listed[1].split()[0], listed[2].split()[0]
+    audit = settings.home / "vault" / "audit.jsonl"
+    before = len(audit.read_text().splitlines())
+    assert "given_name" in called(settings, "review", "show", pair[:8]).output
+    entry = json.loads(audit.read_text().splitlines()[before])
+    assert (entry["purpose"], entry["person_records"]) == ("identity:review", 2)
+    assert "1 of 1 newly accepted" in called(settings, "review", "accept", pair).output
+    assert "0 of 1 newly accepted" in called(settings, "review", "accept", pair).output
+    called(settings, "review", "reject", other)
+    owner = owners(settings)
+    rows = {row["pair_id"]: row for row in delta.read(settings, "identity_matches").to_pylist()}
+    ends = [rows[pair][f"identifier_value_{side}"] for side in "ab"]
+    assert owner[ends[0]] != owner[ends[1]]
+    assert "weights as learned before" in called(settings, "run").output
+    owner = owners(settings)
+    assert owner[ends[0]] == owner[ends[1]]
+    open_now = called(settings, "review", "list").output
+    assert pair not in open_now
+    assert other not in open_now
+    called(settings, "review", "accept", other)  # a word can be taken back
+    called(settings, "run")
+    ends = [rows[other][f"identifier_value_{side}"] for side in "ab"]
+    assert len({owners(settings)[end] for end in ends}) == 1
+    with pytest.raises(UsageError, match="no pair 'ffffffff'"):
+        find_pair(settings, "ffffffff")
+
+
+def test_an_accepted_pair_stays_when_nothing_brings_it_together_any_more(settings: Settings) -> None:
+    tell(settings, RECORDS)
+    resolve(settings, 0)
+    pair = queue(settings)[0].pair
+    decide(Context(settings, Clock(NOW), "by hand"), pair, ACCEPTED)
+    numbers = [next(r for r in RECORDS if f"sim_crm/person/{r['id']}" == pair[f"record_{side}"]) for side in "ab"]
+    changed = numbers[1] | dict.fromkeys(COLUMNS) | {"given_name": "zz", "city": "yy"}
+    tell(settings, [record if record is not numbers[1] else changed for record in RECORDS], at=10_000)
+    resolve(settings, 1, approved=20)
+    owner = owners(settings)
+    assert len({owner[f"user_id-{record['id']}"] for record in numbers}) == 1
+
+
+def test_people_who_have_nothing_in_common_teach_and_link_nothing(settings: Settings) -> None:
+    alone = [
+        {"id": f"x{n}", "given_name": f"given{n:05x}", "surname": f"surname{n * 7919:07x}", "birth_date": None,
+         "email": f"{n * 104729:x}@example.com", "phone": None, "city": None}
+        for n in range(250)
+    ]  # fmt: skip
+    tell(settings, alone)
+    assert resolve(settings, 0)["links_by_match"] == 0
+
+
+def test_records_that_say_one_thing_only_are_not_compared(settings: Settings) -> None:
+    tell(settings, [record | dict.fromkeys(COLUMNS) | {"city": "hull"} for record in RECORDS])
+    assert resolve(settings, 0)["links_by_match"] == 0
