@@ -21,6 +21,16 @@ IDENTIFIERS = {"user_id": "user_id", "loyalty_id": "loyalty_id", "email_token": 
                "anonymous_id": "anonymous_id", "previous_id": "previous_id"}  # fmt: skip
 
 
+SAID = (
+    "type",
+    "m.event",
+    "m.userId",
+    "m.anonymousId",
+    "m.loyaltyId",
+    "m.timestamp",
+)  # by a body's hash, beside the body
+
+
 @dataclass(frozen=True)
 class Judgement:
     """What sources, events and usual values ask of messages, as columns of the session at hand.
@@ -58,18 +68,7 @@ def judgement_of(
         "gpc": F.coalesce("r.gpc", F.lit(False)),
         "key_kind": F.col("r.key_kind"),
         "key_hash": dedupe.key_hash(),
-        "body_hash": tokenize.fingerprint(
-            [
-                "type",
-                "m.event",
-                "m.userId",
-                "m.anonymousId",
-                "m.loyaltyId",
-                "m.timestamp",
-                F.coalesce(previous, "body"),
-            ],
-            key,
-        ),
+        "body_hash": tokenize.fingerprint([*SAID, F.coalesce(previous, "body")], key),
     }
     of_names = {
         "vaulted": vaulted.of_events(matter, (user, previous), key, _identifiers()),
