@@ -44,6 +44,7 @@ PLACES = (
     Place("identity_edges", ("stronger_value", "weaker_value")),
     Place("identity_ledger", ("identifier_value", "evidence")),
     Place("identity_assignments", ("identifier_value",)),
+    Place("ops_blocked_identifiers", ("blocked",)),
     Place("identity_separations", ("identifier_value",)),
     # Rejected messages are not in the vault; their tokens are made again when they are replayed.
     Place("quarantine_messages", ("user_id", "email_token", "phone_token"), part="quarantined_date", unknown_is_null=True),
