@@ -20,6 +20,7 @@ from jobs.identity import (
     ledger,
     profiles,
     separations,
+    spark_components,
 )
 from jobs.identity.reconcile import reconciled
 from jobs.identity.rules import Rules, load_rules
@@ -62,7 +63,8 @@ def read_graph(settings: Settings, rules: Rules, undone: Sequence[Separation] = 
     finally:
         connection.close()
     separated = separations.apart(nodes, undone)
-    found = components.resolve(nodes, links, rules.limits, separated)
+    connect = spark_components.connect_for(settings, len(links))
+    found = components.resolve(nodes, links, rules.limits, separated, connect=connect)
     return Graph(nodes, links, found, int(rows), separated, nobody)
 
 
