@@ -12,7 +12,7 @@ def tiny_lake() -> Lake:
     1 buys often, reads e-mail, uses the web with and without login, allows everything; was merged with profile 90.
     2 bought once, long ago, and has withdrawn marketing consent. 3 is new, says nothing about consent.
     4 never bought; is in the CRM only; one of its identifiers denies marketing. 5 is simulated only, and suppressed.
-    Browser a7 belongs to nobody yet. P9 is sold but not in the catalog; P1 has two catalog versions.
+    Browser ä7 'ß' ☕ is not known to the identity run yet. P9 is sold but not in the catalog; P1 has two catalog versions.
     """
     lake = Lake()
     _catalog_and_crm(lake)
@@ -86,7 +86,7 @@ def _web(lake: Lake) -> None:
     added = {"product_id": "P1", "cart_id": "k1", "quantity": 1, "price": 2.5}
     lake.event("sim_web", "Product Added", "2017-12-20", known, added)
     lake.event("sim_web", "page", "2017-12-22", {"user_id": "U5", "anonymous_id": "a5"}, page)
-    lake.event("sim_web", "page", "2017-12-23", {"anonymous_id": "a7"}, page)
+    lake.event("sim_web", "page", "2017-12-23", {"anonymous_id": "ä7 'ß' ☕"}, page)
 
 
 def _consents(lake: Lake) -> None:

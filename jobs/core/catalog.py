@@ -71,6 +71,7 @@ TABLES = _declare(
     LakeTable("ops_outlier_statistics", Layer.OPS, "ops/outlier_statistics"),
     LakeTable("ops_keys", Layer.OPS, "ops/keys"),
     LakeTable("ops_token_aliases", Layer.OPS, "ops/token_aliases"),
+    LakeTable("ops_blocked_identifiers", Layer.OPS, "ops/blocked_identifiers"),
     LakeTable("ops_runs", Layer.OPS, "ops/runs"),
     LakeTable("ops_balance", Layer.OPS, "ops/balance"),
     LakeTable("ops_landing_manifest", Layer.OPS, "ops/landing_manifest"),

@@ -72,6 +72,11 @@ class Settings(CollectorSettings, KafkaSettings, MaintenanceSettings, TransportS
         default=0.01, ge=0, le=1, description="Share of the profiles that an identity run may merge and split unasked"
     )
     identity_changes: int = Field(default=10, ge=0, description="So many it may in any case, however few there are")
+    identity_spark_edges: int = Field(
+        default=20_000_000,
+        ge=0,
+        description="Links beyond which identity finds connected components on Spark, not in memory",
+    )
     dedupe_index_keys: int = Field(
         default=20_000_000,
         ge=0,

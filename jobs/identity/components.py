@@ -1,7 +1,7 @@
 """Connected components of the identifier graph, the limits that keep one person from swallowing another, and the sides of
 undone merges, which never meet again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,6 +28,7 @@ class Cut(StrEnum):
 CUTS = tuple(Cut)
 KEPT = -1
 Codes = NDArray[np.int8]
+Connect = Callable[[int, Ints, Ints], Ints]  # as `connected`
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,25 @@ class Components:
         return int(self.label.max()) + 1 if len(self.label) else 0
 
 
-def resolve(nodes: Nodes, edges: Edges, limits: list[int], separated: Sequence[Apart] = ()) -> Components:
+def connected(count: int, a: Ints, b: Ints) -> Ints:
+    """The component of each of `count` nodes, numbered from 0 by their first node, under the edges (a, b)."""
+    if count == 0:
+        return np.zeros(0, dtype=np.int64)
+    graph = coo_matrix((np.ones(len(a), dtype=np.bool_), (a, b)), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def resolve(
+    nodes: Nodes, edges: Edges, limits: list[int], separated: Sequence[Apart] = (), *, connect: Connect = connected
+) -> Components:
     """Components of all edges, then of what limits and separations leave of them. `limits` is the most nodes per type rank."""
+
+    def labelled() -> Ints:
+        return connect(len(nodes), edges.a[cut == KEPT], edges.b[cut == KEPT])
+
     cut = np.full(len(edges), KEPT, dtype=np.int8)
     cut[_crossing(edges, separated)] = CUTS.index(Cut.SEPARATION)
-    label = _label(len(nodes), edges, cut == KEPT)
+    label = labelled()
     over = np.union1d(_over_limit(nodes, label, limits), _reunited(label, separated))
     shared: frozenset[int] = frozenset()
     if len(over):
@@ -65,7 +80,7 @@ def resolve(nodes: Nodes, edges: Edges, limits: list[int], separated: Sequence[A
         refused, shared = _cut(nodes, edges, suspects, limits, separated)
         for edge, why in refused.items():
             cut[edge] = CUTS.index(why)
-        label = _label(len(nodes), edges, cut == KEPT)
+        label = labelled()
     return Components(label, cut, shared)
 
 
@@ -86,18 +101,6 @@ def _reunited(label: Ints, separated: Sequence[Apart]) -> Ints:
         if s.kept and s.parted
     ]
     return np.asarray(sorted(set().union(*met)), dtype=np.int64)
-
-
-def connected(count: int, a: Ints, b: Ints) -> Ints:
-    """The component of each of `count` nodes, numbered from 0, under the edges (a, b)."""
-    if count == 0:
-        return np.zeros(0, dtype=np.int64)
-    graph = coo_matrix((np.ones(len(a), dtype=np.bool_), (a, b)), shape=(count, count))
-    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
-
-
-def _label(node_count: int, edges: Edges, kept: Mask) -> Ints:
-    return connected(node_count, edges.a[kept], edges.b[kept])
 
 
 def _over_limit(nodes: Nodes, label: Ints, limits: list[int]) -> Ints:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.core.errors import UsageError
+from jobs.core.profile_ids import founded_profile_id
 from jobs.core.settings import Settings
 from jobs.identity.components import Cut
 from jobs.identity.evidence import TABLE
@@ -50,6 +51,8 @@ def find_profile(identifiers: pa.Table, redirects: pa.Table, subject: str) -> tu
     for row in redirects.filter(pc.equal(redirects["from_profile_id"], subject)).to_pylist():
         when = f"{row['merged_at']:%Y-%m-%d}"
         return str(row["to_profile_id"]), f"{subject} was merged into {row['to_profile_id']} on {when}"
+    if subject.startswith("p_") and (adopted := _adopted_by(identifiers, subject)):
+        return adopted, f"{subject} was provisional, and is part of {adopted}"
     kind, _, value = subject.partition(":")
     wanted = pc.equal(identifiers["profile_id"], subject)
     plain = pc.equal(identifiers["identifier_value"], subject)
@@ -64,6 +67,16 @@ def find_profile(identifiers: pa.Table, redirects: pa.Table, subject: str) -> tu
     raise UsageError(
         f"no profile or identifier {subject!r}; see: c360 identity explain --help, or run: c360 identity run"
     )
+
+
+def _adopted_by(identifiers: pa.Table, subject: str) -> str | None:
+    """The profile of the identifier that had this provisional id; None where the id lives, or is no such one."""
+    if pc.any(pc.equal(identifiers["profile_id"], subject)).as_py():
+        return None
+    named = zip(
+        *(identifiers[c].to_pylist() for c in ("identifier_type", "identifier_value", "profile_id")), strict=True
+    )
+    return next((str(owner) for kind, value, owner in named if founded_profile_id(kind, value) == subject), None)
 
 
 def links_of(settings: Settings, profile_id: str) -> list[dict[str, Any]]:

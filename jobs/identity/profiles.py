@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jobs.core.hashing import hash_parts
+from jobs.core.profile_ids import founded_profile_id
 from jobs.identity.edges import Ints, Nodes
 
 Identifier = tuple[str, str]
@@ -77,13 +77,10 @@ def assign(nodes: Nodes, label: Ints, known: Mapping[Identifier, Known], retired
 
 
 def new_profile_id(identifier_type: str, value: str, taken: set[str] | frozenset[str] = frozenset()) -> str:
-    """ "p_" and 24 hex digits of the identifier's hash; hashed again with a counter while the id is taken."""
-    parts: list[object] = [identifier_type, value]
-    candidate = "p_" + hash_parts(parts)[:24]
+    """The first id that the identifier founds and that is not taken."""
     attempt = 0
-    while candidate in taken:
+    while (candidate := founded_profile_id(identifier_type, value, attempt)) in taken:
         attempt += 1
-        candidate = "p_" + hash_parts([*parts, attempt])[:24]
     return candidate
 
 

@@ -13,6 +13,7 @@ from jobs.core.settings import Settings
 from jobs.identity import (
     aliases,
     assignments,
+    blocked,
     components,
     edges,
     evidence,
@@ -22,6 +23,7 @@ from jobs.identity import (
     matches,
     profiles,
     separations,
+    spark_components,
 )
 from jobs.identity.linkage.matching import Matched, match_people, train
 from jobs.identity.linkage.weights import Weights
@@ -42,33 +44,37 @@ ACTIONS = ("create", "merge", "split", "undo")
 
 @dataclass(frozen=True)
 class Graph:
-    """Everything seen in silver: identifiers, links, and the components that the rules make of them."""
+    """Everything seen in silver: identifiers, links, and the components that the rules make of them; `blocked` is what
+    points at nobody."""
 
     nodes: edges.Nodes
     edges: edges.Edges
     components: components.Components
     rows: int
-    separated: Sequence[separations.Apart] = ()
+    separated: Sequence[separations.Apart]
+    blocked: pa.Table
 
 
 def read_graph(settings: Settings, rules: Rules, undone: Sequence[Separation] = ()) -> Graph:
     """The identifier graph of `silver_identifiers`; `rows` counts its rows, blocked ones included."""
     delta.ensure_table(settings, "silver_identifiers")
-    blocked = rules.blocked_of_type(_tokens(settings, rules))
+    blocked_of_type = rules.blocked_of_type(_tokens(settings, rules))
     connection = lake_connection(settings, ("silver_identifiers", aliases.TABLE))
     try:
         aliases.see_through(connection)
         rows = connection.execute("select count(*) from silver_identifiers").fetchall()[0][0]
-        nodes = edges.read_nodes(connection, rules, blocked)
+        nodes = edges.read_nodes(connection, rules, blocked_of_type)
         links = edges.read_edges(connection)
+        nobody = blocked.rows(rules, blocked_of_type, blocked.found_tokens(connection, blocked_of_type))
     finally:
         connection.close()
     separated = separations.apart(nodes, undone)
-    found = components.resolve(nodes, links, rules.limits, separated)
+    connect = spark_components.connect_for(settings, len(links))
+    found = components.resolve(nodes, links, rules.limits, separated, connect=connect)
     if len(matched := matches.read_links(settings, nodes, links)):
         links = matches.with_links(links, matched)
         found = joining.join(nodes, found, matched, rules.limits, separated)
-    return Graph(nodes, links, found, int(rows), separated)
+    return Graph(nodes, links, found, int(rows), separated, nobody)
 
 
 def match(context: Context) -> Matched:
@@ -165,6 +171,7 @@ def _write(context: Context, graph: Graph, state: State, resolution: profiles.Re
     assignments.append(context, rows, version)
     redirects = ledger.redirect_rows([*state.ledger, *fresh])
     replace_if_changed(settings, "profile_redirects", _table("profile_redirects", redirects))
+    replace_if_changed(settings, blocked.TABLE, graph.blocked)
     replace_if_changed(settings, evidence.TABLE, evidence.rows(nodes, graph.edges, graph.components))
     identifiers = ledger.identifier_rows(nodes, label, resolution)
     replace_if_changed(settings, "profile_identifiers", aliases.with_twins(identifiers, state.renamed))

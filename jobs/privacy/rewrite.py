@@ -44,6 +44,7 @@ PLACES = (
     Place("identity_edges", ("stronger_value", "weaker_value")),
     Place("identity_ledger", ("identifier_value", "evidence")),
     Place("identity_assignments", ("identifier_value",)),
+    Place("ops_blocked_identifiers", ("blocked",)),
     Place("identity_separations", ("identifier_value",)),
     Place("identity_matches", ("identifier_value_a", "identifier_value_b")),
     # Rejected messages are not in the vault; their tokens are made again when they are replayed.

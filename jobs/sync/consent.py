@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from jobs.core.errors import PermanentError
+from jobs.core.profile_ids import FOUNDED_SQL
 from jobs.core.settings import Settings
 from jobs.lake import delta
 from jobs.lake.duck import lake_connection
@@ -18,7 +19,7 @@ _LAKE = ("profile_identifiers", "profile_redirects", "consents", "suppressions",
 # Since the build somebody may have said no, or merged into a profile that did. Only refusals count here: a grant that the
 # warehouse has not seen yet waits for the next build. What was said under the old and the new token of one value, while the
 # window of a rotated key is open, is said by one person: the latest of it counts.
-_REFUSED = """
+_REFUSED = f"""
 with spoken as (
     select c.* replace (coalesce(a.new_token, c.identifier_value) as identifier_value)
     from consents as c left join ops_token_aliases as a on a.old_token = c.identifier_value
@@ -27,16 +28,21 @@ latest as (
     select identifier_type, identifier_value, purpose, arg_max(status, (effective_at, receive_position)) as status
     from spoken where list_contains($purposes, purpose) and effective_at <= $now group by all
 ),
-refused as (
-    select i.profile_id from profile_identifiers as i join latest using (identifier_type, identifier_value)
-    where latest.status is distinct from 'granted'
+named as (
+    select identifier_type, identifier_value from latest where status is distinct from 'granted'
     union
-    select i.profile_id from profile_identifiers as i join suppressions using (identifier_type, identifier_value)
-    where suppressions.effective_at <= $now
+    select identifier_type, identifier_value from suppressions where effective_at <= $now
+),
+refused as (
+    select i.profile_id from profile_identifiers as i join named using (identifier_type, identifier_value)
 )
 select profile_id from refused
 union
 select r.from_profile_id from profile_redirects as r join refused on refused.profile_id = r.to_profile_id
+union  -- the build may have been before the identity run that has seen them
+select {FOUNDED_SQL} from named
+union
+select {FOUNDED_SQL} from profile_identifiers as i join refused using (profile_id)
 """
 
 

@@ -6,7 +6,10 @@ from decimal import Decimal
 from lakekit import profile
 from warehousekit import Warehouse
 
+from jobs.core.profile_ids import founded_profile_id
+
 ONE, TWO, THREE, FOUR, FIVE = (profile(n) for n in range(1, 6))
+UNSEEN = founded_profile_id("anonymous_id", "ä7 'ß' ☕")  # provisional: the identity run does not know this browser
 NOON = 12
 
 
@@ -21,6 +24,7 @@ def test_profiles_carry_orders_value_and_stage(warehouse: Warehouse) -> None:
         (THREE, False, 1, Decimal("0.30"), Decimal("0.30"), 12, "new", "PRODUCE"),
         (FOUR, False, 0, Decimal("0.00"), None, None, "prospect", None),
         (FIVE, True, 0, Decimal("0.00"), None, None, "prospect", None),
+        (UNSEEN, True, 0, Decimal("0.00"), None, None, "prospect", None),
     ]
 
 
@@ -35,6 +39,7 @@ def test_profiles_carry_consent_and_fail_closed(warehouse: Warehouse) -> None:
         (THREE, False, False, False, False),  # never said anything
         (FOUR, False, True, True, False),  # one of two identifiers denies
         (FIVE, True, True, True, True),
+        (UNSEEN, False, False, False, False),
     ]
 
 
@@ -81,10 +86,10 @@ def test_products_sold_but_not_listed_are_kept(warehouse: Warehouse) -> None:
     assert found == [(f"P{n}", "National", True) for n in range(1, 7)] + [("P9", None, False)]
 
 
-def test_events_without_a_known_identifier_stay_without_profile(warehouse: Warehouse) -> None:
-    found = warehouse.rows("select profile_id, count(*) from marts.fct_events group by 1 order by 1 nulls last")
-    assert found[-1] == (None, 1)
-    assert sum(count for _, count in found) == 24  # 25 in silver, one of them received after the clock
+def test_what_the_last_identity_run_has_not_seen_has_a_provisional_profile(warehouse: Warehouse) -> None:
+    found = dict(warehouse.rows("select profile_id, count(*) from marts.fct_events group by 1"))
+    assert found[UNSEEN] == 1
+    assert sum(found.values()) == 24  # 25 in silver, one of them received after the clock
 
 
 def test_messages_and_touches(warehouse: Warehouse) -> None:

@@ -15,11 +15,13 @@ from synckit import NOW, Warehouse, address, context_of, header, token
 from jobs.core.catalog import lake_table
 from jobs.core.definitions import load_syncs
 from jobs.core.errors import GateError, PermanentError, RetryableError, UsageError
+from jobs.core.profile_ids import founded_profile_id
 from jobs.core.settings import Settings
 from jobs.lake import delta
 from jobs.lake.schema import arrow_schema
 from jobs.privacy import vault
 from jobs.sync import runner
+from jobs.sync.consent import refused_since
 from jobs.sync.desired import reveals
 from jobs.sync.destinations import open_destination
 from jobs.sync.destinations.base import Batch, Destination
@@ -388,3 +390,12 @@ def test_the_committed_syncs_are_sound(settings: Settings) -> None:
 def test_an_unknown_sync_is_named_with_those_that_exist(settings: Settings) -> None:
     with pytest.raises(UsageError, match="sync_file_drop_profiles"):
         find_sync(settings, "sync_nothing")
+
+
+def test_a_refusal_reaches_the_provisional_profile_that_the_build_has_seen(settings: Settings) -> None:
+    """Of an identifier that no run has seen yet, and of one that a run has given to another profile since."""
+    lake_rows(settings, "profile_identifiers", *({"profile_id": "p_q", "identifier_value": token(n)} for n in (0, 1)))
+    denied = [{"identifier_value": token(n), "status": "denied"} for n in (0, 2)]
+    lake_rows(settings, "consents", *denied)
+    found = refused_since(settings, ["marketing"], now=NOW)
+    assert found == {"p_q", *(founded_profile_id("email", token(n)) for n in (0, 1, 2))}

@@ -1,4 +1,5 @@
--- The strongest identifier that is known decides: account, card, e-mail, phone, browser.
+-- The strongest identifier that is known decides: account, card, e-mail, phone, browser. Where the last identity run has
+-- seen none of them, the strongest has a provisional profile.
 {% set kinds = [
     ('user_id', 'user_id'),
     ('loyalty_id', 'loyalty_id'),
@@ -10,6 +11,9 @@
 select
     events.event_key,
     coalesce(
+        {%- for kind, _ in kinds %}
+        case when not by_{{ kind }}.is_provisional then by_{{ kind }}.profile_id end,
+        {%- endfor %}
         {%- for kind, _ in kinds %}
         by_{{ kind }}.profile_id{{ ',' if not loop.last }}
         {%- endfor %}

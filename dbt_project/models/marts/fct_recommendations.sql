@@ -5,7 +5,7 @@ with current_profiles as (
         scores.*,
         coalesce(redirects.to_profile_id, scores.scored_profile_id) as profile_id
     from {{ ref('stg_models__recommendations') }} as scores
-    left join {{ ref('stg_identity__profile_redirects') }} as redirects
+    left join {{ ref('int_identity__redirects') }} as redirects
         on scores.scored_profile_id = redirects.from_profile_id
 ),
 
