@@ -49,10 +49,10 @@ def line(product_id: str, quantity: int = 1, sales_value: str = "1.00", **discou
     return {"product_id": product_id, "quantity": quantity, "sales_value": sales_value} | money
 
 
-def order_properties(order_id: str, products: list[Row]) -> str:
+def order_properties(order_id: str, products: list[Row], currency: str | None = "USD") -> str:
     """JSON text of an order; amounts as JSON numbers with two decimals, which json.dumps alone would shorten."""
     total = sum((Decimal(p["sales_value"]) for p in products), Decimal("0.00"))
-    head = {"order_id": order_id, "store_id": "367", "week": 1, "currency": "USD", "total": f"@{total}@"}
+    head = {"order_id": order_id, "store_id": "367", "week": 1, "currency": currency, "total": f"@{total}@"}
     amounts = [{k: f"@{v}@" if k in PRICE_FIELDS else v for k, v in product.items()} for product in products]
     return json.dumps(head | {"products": amounts}).replace('"@', "").replace('@"', "")
 
@@ -129,11 +129,26 @@ class Lake:
             **columns,
         )
 
-    def order(self, household: str, order_id: str, when: str, products: list[Row], **more: Any) -> "Lake":
+    def order(
+        self,
+        household: str,
+        order_id: str,
+        when: str,
+        products: list[Row],
+        *,
+        currency: str | None = "USD",
+        **more: Any,
+    ) -> "Lake":
         """One real till order of a household."""
-        return self.event(
-            "pos", "Order Completed", when, {"loyalty_id": household}, order_properties(order_id, products), **more
-        )
+        said = order_properties(order_id, products, currency)
+        return self.event("pos", "Order Completed", when, {"loyalty_id": household}, said, **more)
+
+    def refund(
+        self, order_id: str, when: str, *, household: str | None = None, received_at: str | None = None, **said: Any
+    ) -> "Lake":
+        """One refund at the till; without a household it names nobody."""
+        ids = {"loyalty_id": household} if household else {}
+        return self.event("pos", "Order Refunded", when, ids, {"order_id": order_id} | said, received_at=received_at)
 
     def record(self, source: str, kind: str, key: str, properties: Row, *, valid_from: str = "2017-01-01") -> "Lake":
         """One version of a record: product (catalog), household, campaign, coupon (crm_*), person (sim_crm_people)."""

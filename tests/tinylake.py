@@ -7,7 +7,7 @@ PHONE_1 = token("phone", "+15550001")
 
 
 def tiny_lake() -> Lake:
-    """Five profiles, seven products, six orders, of which one is received after the clock.
+    """Five profiles, seven products, seven orders, of which one is in euros and one is received after the clock.
 
     1 buys often, reads e-mail, uses the web with and without login, allows everything; was merged with profile 90.
     2 bought once, long ago, and has withdrawn marketing consent. 3 is new, says nothing about consent.
@@ -53,6 +53,15 @@ def _orders(lake: Lake) -> None:
     lake.order("3", "B5", "2017-12-20", [line("P2", 1, "0.10"), line("P2", 1, "0.20"), line("P4", 0, "0.00")])
     # The till sent B5 again under a new message id: the first one received counts.
     lake.order("3", "B5", "2017-12-20", [line("P2", 9, "99.99")])
+    lake.order("2", "B7", "2017-02-02", [line("P3", 1, "30.00")], currency="EUR")
+    # Part of B2 given back by a till that sends it twice; all of B7; a part of B1 that nobody put a figure on; an order of
+    # before our time; and one that is received after the clock.
+    lake.refund("B2", "2017-12-02", refund_id="R1", total=2.5, household="1").refund(
+        "B2", "2017-12-03", refund_id="R1", total=2.5, household="1"
+    )
+    lake.refund("B7", "2017-02-05").refund("B1", "2017-03-02", products=[{"product_id": "P2", "quantity": 1}])
+    lake.refund("B0", "2017-02-05", total=7, currency="CHF", household="3")
+    lake.refund("B3", "2018-01-01", total=1, received_at="2018-01-05")
     lake.order("1", "B6", "2018-01-01", [line("P1", 1, "77.00")], received_at="2018-01-05")
 
 

@@ -60,9 +60,9 @@ def profile(settings: Settings, database: Path) -> dict[str, Any]:
 
 
 def variables(settings: Settings, as_of: datetime) -> dict[str, str]:
-    """The dbt variables of a build: the moment it describes and where the lake is."""
+    """The dbt variables of a build: the moment it describes, where the lake is, the currency of sums."""
     moment = as_of.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-    return {"as_of": moment, "lake_root": str(settings.lake)}
+    return {"as_of": moment, "lake_root": str(settings.lake), "currency": settings.currency}
 
 
 def arguments(settings: Settings, as_of: datetime, selection: list[str]) -> list[str]:

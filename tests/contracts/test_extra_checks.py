@@ -53,7 +53,11 @@ def marts() -> duckdb.DuckDBPyConnection:
     for table in ("fct_orders", "fct_events", "fct_segment_memberships", "fct_recommendations", "fct_profile_clusters"):
         connection.execute(f"update marts.{table} set profile_id = 'profile_id_0'")
     connection.execute("update marts.fct_order_lines set product_id = 'product_id_0'")
-    connection.execute("update marts.fct_orders set line_count = 1")
+    connection.execute("update marts.fct_orders set line_count = 1, refund_count = 1")
+    connection.execute("update marts.fct_refunds set is_order_known = true")
+    connection.execute("update marts.kpi_daily_sales set order_count = 1")
+    for table in ("dim_profiles", "fct_orders", "kpi_daily", "kpi_daily_sales"):
+        connection.execute(f"update marts.{table} set currency = 'USD'")
     connection.execute("update marts.dim_profiles set order_count = 1")
     connection.execute("update marts.kpi_daily set order_count = 1")
     connection.execute("update marts.fct_recommendations set is_fallback = true")
@@ -145,6 +149,8 @@ BREAKS = [
     ("fct_events", "update marts.fct_events set profile_id = null", "null_share(profile_id)"),
     ("kpi_daily", "update marts.kpi_daily set order_count = 7", "orders_reconcile"),
     ("kpi_daily", "update marts.kpi_daily set sales_value = 7", "value_reconciles"),
+    ("kpi_daily_sales", "update marts.kpi_daily_sales set sales_value = 7", "value_reconciles"),
+    ("fct_refunds", "update marts.fct_orders set refund_count = 2", "orders_say_the_same"),
     ("fct_segment_memberships", "update marts.fct_segment_memberships set profile_id = 'x' || rowid", "profiles_exist"),
     ("fct_recommendations", "update marts.fct_recommendations set profile_id = 'x' || rowid", "profiles_exist"),
     ("fct_recommendations", "update marts.fct_recommendations set is_fallback = false", "personal_only_with_consent"),
