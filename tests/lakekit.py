@@ -97,6 +97,8 @@ class Lake:
         ids: dict[str, str],
         properties: Row | str | None = None,
         *,
+        context: Row | None = None,
+        flags: tuple[str, ...] = (),
         event_id: str | None = None,
         received_at: str | None = None,
     ) -> "Lake":
@@ -120,7 +122,8 @@ class Lake:
             is_time_suspect=occurred > received + timedelta(minutes=5),
             receive_position=position,
             properties=properties if isinstance(properties, str) else json.dumps(properties or {}),
-            flags=[],
+            flags=list(flags),
+            context=json.dumps(context) if context else None,
             body_hash=hash_parts([source, position])[:32],
             contract_version=1,
             message_id=hash_parts([source, position]),

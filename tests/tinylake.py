@@ -1,6 +1,6 @@
 """The default cast of the tiny lake. Figures of the tests in tests/dbt are worked out by hand from these rows."""
 
-from lakekit import Lake, at, line, profile, token
+from lakekit import Lake, at, line, order_properties, profile, token
 
 EMAIL_1, EMAIL_2, EMAIL_4, EMAIL_5 = (token("email", f"{n}@example.com") for n in (1, 2, 4, 5))
 PHONE_1 = token("phone", "+15550001")
@@ -19,6 +19,7 @@ def tiny_lake() -> Lake:
     _orders(lake)
     _campaigns_and_email(lake)
     _web(lake)
+    _visits(lake)
     _consents(lake)
     _identity(lake)
     _gold(lake)
@@ -96,6 +97,45 @@ def _web(lake: Lake) -> None:
     lake.event("sim_web", "Product Added", "2017-12-20", known, added)
     lake.event("sim_web", "page", "2017-12-22", {"user_id": "U5", "anonymous_id": "a5"}, page)
     lake.event("sim_web", "page", "2017-12-23", {"anonymous_id": "a7"}, page)
+
+
+# What led to a page: utm_source, utm_medium, referrer, and the channel that makes.
+VISITS = (
+    (None, None, None, "direct"),
+    (None, None, "https://www.google.com/", "organic_search"),
+    (None, None, "https://search.yahoo.co.jp/search", "organic_search"),
+    ("google", "cpc", "https://www.google.com/", "paid_search"),
+    ("Facebook", "paid_social", None, "paid_social"),
+    ("google", "cpm", None, "paid_search"),
+    ("adnetwork", "cpm", None, "display"),
+    ("adnetwork", "CPC", None, "other"),
+    (None, None, "https://user@t.co/abc", "organic_social"),
+    ("partner", "social", None, "organic_social"),
+    ("newsletter", "email", "https://mail.google.com/mail/u/0", "email"),
+    (None, None, "https://mail.google.com/mail/u/0", "email"),
+    ("shareasale", "affiliate", None, "affiliates"),
+    (None, None, "https://blog.example.org/post?q=1", "referral"),
+    ("partner", "link", None, "referral"),
+    (None, None, "https://shop.example/basket", "direct"),  # our own host is no referrer
+    ("flyer", "qr", None, "other"),
+    (None, None, "not a url", "direct"),
+)
+
+
+def _visits(lake: Lake) -> None:
+    """One page each of a browser that is nobody's, v0 and on; v0 goes on to buy in euros, the last one is a bot."""
+    for number, (source, medium, referrer, _) in enumerate(VISITS):
+        page = {"path": "/deals?code=1", "url": "https://www.shop.example/deals", "referrer": referrer}
+        campaign = {"source": source, "medium": medium, "name": "spring"} if source else None
+        flags = ("known_bot",) if number == len(VISITS) - 1 else ()
+        ids, context = {"anonymous_id": f"v{number}"}, {"page": page, "campaign": campaign}
+        lake.event("sim_web", "page", "2017-12-24", ids, {"path": page["path"]}, context=context, flags=flags)
+    bought = order_properties("W1", [line("P1", 1, "9.00")], "EUR")
+    # In the same visit 20 minutes later, by way of a payment page; 31 minutes after that another visit begins.
+    paid = {"page": {"path": "/thanks", "url": "https://shop.example/thanks", "referrer": "https://pay.example/"}}
+    v0 = {"anonymous_id": "v0"}
+    lake.event("web", "Order Completed", "2017-12-24T12:20:00", v0, bought, context=paid)
+    lake.event("sim_web", "Product Viewed", "2017-12-24T12:51:00", v0, {"product_id": "P1"})
 
 
 def _consents(lake: Lake) -> None:

@@ -151,6 +151,11 @@ BREAKS = [
     ("kpi_daily", "update marts.kpi_daily set sales_value = 7", "value_reconciles"),
     ("kpi_daily_sales", "update marts.kpi_daily_sales set sales_value = 7", "value_reconciles"),
     ("fct_refunds", "update marts.fct_orders set refund_count = 2", "orders_say_the_same"),
+    (
+        "fct_sessions",
+        "update marts.fct_sessions set ended_at = started_at - interval 1 second",
+        "starts_before_it_ends",
+    ),
     ("fct_segment_memberships", "update marts.fct_segment_memberships set profile_id = 'x' || rowid", "profiles_exist"),
     ("fct_recommendations", "update marts.fct_recommendations set profile_id = 'x' || rowid", "profiles_exist"),
     ("fct_recommendations", "update marts.fct_recommendations set is_fallback = false", "personal_only_with_consent"),
