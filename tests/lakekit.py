@@ -269,6 +269,20 @@ class Lake:
             scored_at=NOW,
         )
 
+    def score(self, profile_id: str, score_name: str, score: float) -> "Lake":
+        """One score."""
+        return self.add(
+            "gold_profile_scores",
+            model_name="profile_scores",
+            model_version="1",
+            run_id="test",
+            profile_id=profile_id,
+            score_name=score_name,
+            score=score,
+            is_simulated=False,
+            scored_at=NOW,
+        )
+
 
 def write_lake(settings: Settings, lake: Lake) -> None:
     """Creates every lake table and appends the rows of `lake` to them."""

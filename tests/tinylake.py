@@ -166,3 +166,5 @@ def _gold(lake: Lake) -> None:
         profile(3), 1, "TYPE P1", tier="popular", is_fallback=True, fallback_reason="no_profiling_consent"
     )
     lake.cluster(profile(1)).cluster(profile(2), 1, "rare buyers")
+    lake.score(profile(90), "churn", 0.25).score(profile(90), "clv", 120.5)  # scored before the merge
+    lake.score(profile(2), "churn", 0.75).score(profile(3), "churn", 0.5)  # 3 has not allowed it

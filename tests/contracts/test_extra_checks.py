@@ -50,7 +50,14 @@ def lake() -> duckdb.DuckDBPyConnection:
 
 def marts() -> duckdb.DuckDBPyConnection:
     connection = world(*contracts.marts())
-    for table in ("fct_orders", "fct_events", "fct_segment_memberships", "fct_recommendations", "fct_profile_clusters"):
+    for table in (
+        "fct_orders",
+        "fct_events",
+        "fct_segment_memberships",
+        "fct_recommendations",
+        "fct_profile_clusters",
+        "fct_profile_scores",
+    ):
         connection.execute(f"update marts.{table} set profile_id = 'profile_id_0'")
     connection.execute("update marts.fct_order_lines set product_id = 'product_id_0'")
     connection.execute("update marts.fct_orders set line_count = 1, refund_count = 1")
@@ -160,6 +167,7 @@ BREAKS = [
     ("fct_recommendations", "update marts.fct_recommendations set profile_id = 'x' || rowid", "profiles_exist"),
     ("fct_recommendations", "update marts.fct_recommendations set is_fallback = false", "personal_only_with_consent"),
     ("fct_profile_clusters", "update marts.fct_profile_clusters set profile_id = 'x' || rowid", "profiles_exist"),
+    ("fct_profile_scores", "update marts.fct_profile_scores set profile_id = 'x' || rowid", "profiles_exist"),
 ]
 
 

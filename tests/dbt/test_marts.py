@@ -133,6 +133,13 @@ def test_scores_follow_the_merged_profile_into_the_sync(warehouse: Warehouse) ->
     assert sent == [(ONE, "email_engaged", "frequent buyers", "TYPE P2", "TYPE P5", Decimal("42.00"))]
 
 
+def test_scores_are_only_of_those_who_allow_it(warehouse: Warehouse) -> None:
+    found = warehouse.rows(
+        "select profile_id, score_name, score, is_simulated from marts.fct_profile_scores order by 1, 2"
+    )
+    assert found == [(ONE, "churn", 0.25, False), (ONE, "clv", 120.5, False), (TWO, "churn", 0.75, False)]
+
+
 def test_only_profiles_that_may_be_contacted_are_synced(warehouse: Warehouse) -> None:
     members = warehouse.rows("select segment_name, profile_id from marts.fct_segment_memberships order by 1")
     assert ("new_customers", THREE) in members  # in a segment, without consent
