@@ -153,9 +153,19 @@ class Lake:
         ids = {"loyalty_id": household} if household else {}
         return self.event("pos", "Order Refunded", when, ids, {"order_id": order_id} | said, received_at=received_at)
 
-    def record(self, source: str, kind: str, key: str, properties: Row, *, valid_from: str = "2017-01-01") -> "Lake":
+    def record(
+        self,
+        source: str,
+        kind: str,
+        key: str,
+        properties: Row,
+        *,
+        valid_from: str = "2017-01-01",
+        received_at: str | None = None,
+    ) -> "Lake":
         """One version of a record: product (catalog), household, campaign, coupon (crm_*), person (sim_crm_people)."""
         position, since = self._next(), at(valid_from)
+        received = at(received_at) if received_at else since
         record_id = hash_parts([source, key, since, json.dumps(properties)])
         ids = {
             "loyalty_id": properties.get("household_id"),
@@ -163,7 +173,7 @@ class Lake:
             "email": properties.get("email_token"),
             "phone": properties.get("phone_token"),
         }
-        self._identify(source, record_id, since, since, {k: str(v) for k, v in ids.items() if v})
+        self._identify(source, record_id, since, received, {k: str(v) for k, v in ids.items() if v})
         return self.add(
             "silver_records",
             record_id=record_id,
@@ -172,7 +182,7 @@ class Lake:
             object=kind,
             record_key=key,
             valid_from=since,
-            received_at=since,
+            received_at=received,
             receive_position=position,
             properties=json.dumps(properties),
             contract_version=1,

@@ -20,6 +20,7 @@ def tiny_lake() -> Lake:
     _campaigns_and_email(lake)
     _web(lake)
     _visits(lake)
+    _traits(lake)
     _consents(lake)
     _identity(lake)
     _gold(lake)
@@ -136,6 +137,24 @@ def _visits(lake: Lake) -> None:
     v0 = {"anonymous_id": "v0"}
     lake.event("web", "Order Completed", "2017-12-24T12:20:00", v0, bought, context=paid)
     lake.event("sim_web", "Product Viewed", "2017-12-24T12:51:00", v0, {"product_id": "P1"})
+
+
+def _traits(lake: Lake) -> None:
+    """What profile 2 and its CRM said of it, in an order of its own: see tests/dbt/test_traits.py."""
+    two = {"user_id": "U2", "anonymous_id": "a2"}
+    lake.event("sim_web", "identify", "2017-03-01", two, {"plan": "free", "seats": 2, "city": 'Zürich "old" town'})
+    lake.event("sim_web", "identify", "2017-05-01", two, {"plan": "gold", "seats": 2, "beta": True})
+    # Happened before, known after: it takes its place in the middle.
+    lake.event("sim_web", "identify", "2017-04-01", two, {"plan": "silver"}, received_at="2017-09-01")
+    lake.event("sim_web", "identify", "2017-05-01", two, {"plan": "platinum"})  # same moment, received last
+    lake.event("sim_web", "identify", "2017-06-01", two, {"seats": None, "never": None})
+    # Their clock is a month ahead: it counts from when we received it.
+    lake.event("sim_web", "identify", "2017-08-01", two, {"plan": "lead"}, received_at="2017-07-01")
+    lake.event("sim_web", "identify", "2017-12-01", two, {"plan": "unknown yet"}, received_at="2018-03-01")
+    stage = {"contact_id": "c2", "user_id": "U2", "lifecycle_stage": "lead"}
+    lake.record("hubspot_contacts", "person", "c2", stage, valid_from="2017-02-01")
+    lake.record("hubspot_contacts", "person", "c2", stage | {"lifecycle_stage": "customer"}, valid_from="2017-02-10")
+    lake.record("hubspot_contacts", "person", "c9", stage | {"user_id": "nobody"}, valid_from="2017-02-10")
 
 
 def _consents(lake: Lake) -> None:

@@ -61,6 +61,7 @@ def marts() -> duckdb.DuckDBPyConnection:
         connection.execute(f"update marts.{table} set profile_id = 'profile_id_0'")
     connection.execute("update marts.fct_order_lines set product_id = 'product_id_0'")
     connection.execute("update marts.fct_orders set line_count = 1, refund_count = 1")
+    connection.execute("update marts.fct_trait_changes set valid_to = null, profile_id = 'p' || rowid")
     connection.execute("update marts.fct_refunds set is_order_known = true")
     connection.execute("update marts.kpi_daily_sales set order_count = 1")
     for table in ("dim_profiles", "fct_orders", "kpi_daily", "kpi_daily_sales"):
@@ -163,6 +164,7 @@ BREAKS = [
         "update marts.fct_sessions set ended_at = started_at - interval 1 second",
         "starts_before_it_ends",
     ),
+    ("fct_trait_changes", "update marts.fct_trait_changes set valid_to = valid_from", "one_value_at_a_time"),
     ("fct_segment_memberships", "update marts.fct_segment_memberships set profile_id = 'x' || rowid", "profiles_exist"),
     ("fct_recommendations", "update marts.fct_recommendations set profile_id = 'x' || rowid", "profiles_exist"),
     ("fct_recommendations", "update marts.fct_recommendations set is_fallback = false", "personal_only_with_consent"),
