@@ -38,7 +38,7 @@ def reading_of_run(settings: Settings, run_id: str, as_of: datetime | None) -> R
     for name, version in versions.items():
         if not delta.is_kept(settings, name, version):
             raise PermanentError(
-                f"run {run_id} read version {version} of {name}, which is no longer kept (C360_FILE_RETENTION_HOURS); "
+                f"run {run_id} read version {version} of {name}, which is no longer kept (C360_VACUUM_HOURS); "
                 "pin a later run, or build without --pin"
             )
     return Reading(as_of or datetime.fromisoformat(str(details["as_of"])), versions)
