@@ -49,10 +49,10 @@ def line(product_id: str, quantity: int = 1, sales_value: str = "1.00", **discou
     return {"product_id": product_id, "quantity": quantity, "sales_value": sales_value} | money
 
 
-def order_properties(order_id: str, products: list[Row]) -> str:
+def order_properties(order_id: str, products: list[Row], currency: str | None = "USD") -> str:
     """JSON text of an order; amounts as JSON numbers with two decimals, which json.dumps alone would shorten."""
     total = sum((Decimal(p["sales_value"]) for p in products), Decimal("0.00"))
-    head = {"order_id": order_id, "store_id": "367", "week": 1, "currency": "USD", "total": f"@{total}@"}
+    head = {"order_id": order_id, "store_id": "367", "week": 1, "currency": currency, "total": f"@{total}@"}
     amounts = [{k: f"@{v}@" if k in PRICE_FIELDS else v for k, v in product.items()} for product in products]
     return json.dumps(head | {"products": amounts}).replace('"@', "").replace('@"', "")
 
@@ -97,6 +97,8 @@ class Lake:
         ids: dict[str, str],
         properties: Row | str | None = None,
         *,
+        context: Row | None = None,
+        flags: tuple[str, ...] = (),
         event_id: str | None = None,
         received_at: str | None = None,
     ) -> "Lake":
@@ -120,7 +122,8 @@ class Lake:
             is_time_suspect=occurred > received + timedelta(minutes=5),
             receive_position=position,
             properties=properties if isinstance(properties, str) else json.dumps(properties or {}),
-            flags=[],
+            flags=list(flags),
+            context=json.dumps(context) if context else None,
             body_hash=hash_parts([source, position])[:32],
             contract_version=1,
             message_id=hash_parts([source, position]),
@@ -129,15 +132,40 @@ class Lake:
             **columns,
         )
 
-    def order(self, household: str, order_id: str, when: str, products: list[Row], **more: Any) -> "Lake":
+    def order(
+        self,
+        household: str,
+        order_id: str,
+        when: str,
+        products: list[Row],
+        *,
+        currency: str | None = "USD",
+        **more: Any,
+    ) -> "Lake":
         """One real till order of a household."""
-        return self.event(
-            "pos", "Order Completed", when, {"loyalty_id": household}, order_properties(order_id, products), **more
-        )
+        said = order_properties(order_id, products, currency)
+        return self.event("pos", "Order Completed", when, {"loyalty_id": household}, said, **more)
 
-    def record(self, source: str, kind: str, key: str, properties: Row, *, valid_from: str = "2017-01-01") -> "Lake":
+    def refund(
+        self, order_id: str, when: str, *, household: str | None = None, received_at: str | None = None, **said: Any
+    ) -> "Lake":
+        """One refund at the till; without a household it names nobody."""
+        ids = {"loyalty_id": household} if household else {}
+        return self.event("pos", "Order Refunded", when, ids, {"order_id": order_id} | said, received_at=received_at)
+
+    def record(
+        self,
+        source: str,
+        kind: str,
+        key: str,
+        properties: Row,
+        *,
+        valid_from: str = "2017-01-01",
+        received_at: str | None = None,
+    ) -> "Lake":
         """One version of a record: product (catalog), household, campaign, coupon (crm_*), person (sim_crm_people)."""
         position, since = self._next(), at(valid_from)
+        received = at(received_at) if received_at else since
         record_id = hash_parts([source, key, since, json.dumps(properties)])
         ids = {
             "loyalty_id": properties.get("household_id"),
@@ -145,7 +173,7 @@ class Lake:
             "email": properties.get("email_token"),
             "phone": properties.get("phone_token"),
         }
-        self._identify(source, record_id, since, since, {k: str(v) for k, v in ids.items() if v})
+        self._identify(source, record_id, since, received, {k: str(v) for k, v in ids.items() if v})
         return self.add(
             "silver_records",
             record_id=record_id,
@@ -154,7 +182,7 @@ class Lake:
             object=kind,
             record_key=key,
             valid_from=since,
-            received_at=since,
+            received_at=received,
             receive_position=position,
             properties=json.dumps(properties),
             contract_version=1,
@@ -247,6 +275,20 @@ class Lake:
             cluster_name=cluster_name,
             distinguishing_traits=json.dumps({"order_count": 1.5}),
             distance=0.5,
+            is_simulated=False,
+            scored_at=NOW,
+        )
+
+    def score(self, profile_id: str, score_name: str, score: float) -> "Lake":
+        """One score."""
+        return self.add(
+            "gold_profile_scores",
+            model_name="profile_scores",
+            model_version="1",
+            run_id="test",
+            profile_id=profile_id,
+            score_name=score_name,
+            score=score,
             is_simulated=False,
             scored_at=NOW,
         )

@@ -1,13 +1,13 @@
 """The default cast of the tiny lake. Figures of the tests in tests/dbt are worked out by hand from these rows."""
 
-from lakekit import Lake, at, line, profile, token
+from lakekit import Lake, at, line, order_properties, profile, token
 
 EMAIL_1, EMAIL_2, EMAIL_4, EMAIL_5 = (token("email", f"{n}@example.com") for n in (1, 2, 4, 5))
 PHONE_1 = token("phone", "+15550001")
 
 
 def tiny_lake() -> Lake:
-    """Five profiles, seven products, six orders, of which one is received after the clock.
+    """Five profiles, seven products, seven orders, of which one is in euros and one is received after the clock.
 
     1 buys often, reads e-mail, uses the web with and without login, allows everything; was merged with profile 90.
     2 bought once, long ago, and has withdrawn marketing consent. 3 is new, says nothing about consent.
@@ -19,6 +19,8 @@ def tiny_lake() -> Lake:
     _orders(lake)
     _campaigns_and_email(lake)
     _web(lake)
+    _visits(lake)
+    _traits(lake)
     _consents(lake)
     _identity(lake)
     _gold(lake)
@@ -53,6 +55,15 @@ def _orders(lake: Lake) -> None:
     lake.order("3", "B5", "2017-12-20", [line("P2", 1, "0.10"), line("P2", 1, "0.20"), line("P4", 0, "0.00")])
     # The till sent B5 again under a new message id: the first one received counts.
     lake.order("3", "B5", "2017-12-20", [line("P2", 9, "99.99")])
+    lake.order("2", "B7", "2017-02-02", [line("P3", 1, "30.00")], currency="EUR")
+    # Part of B2 given back by a till that sends it twice; all of B7; a part of B1 that nobody put a figure on; an order of
+    # before our time; and one that is received after the clock.
+    lake.refund("B2", "2017-12-02", refund_id="R1", total=2.5, household="1").refund(
+        "B2", "2017-12-03", refund_id="R1", total=2.5, household="1"
+    )
+    lake.refund("B7", "2017-02-05").refund("B1", "2017-03-02", products=[{"product_id": "P2", "quantity": 1}])
+    lake.refund("B0", "2017-02-05", total=7, currency="CHF", household="3")
+    lake.refund("B3", "2018-01-01", total=1, received_at="2018-01-05")
     lake.order("1", "B6", "2018-01-01", [line("P1", 1, "77.00")], received_at="2018-01-05")
 
 
@@ -89,6 +100,63 @@ def _web(lake: Lake) -> None:
     lake.event("sim_web", "page", "2017-12-23", {"anonymous_id": "ä7 'ß' ☕"}, page)
 
 
+# What led to a page: utm_source, utm_medium, referrer, and the channel that makes.
+VISITS = (
+    (None, None, None, "direct"),
+    (None, None, "https://www.google.com/", "organic_search"),
+    (None, None, "https://search.yahoo.co.jp/search", "organic_search"),
+    ("google", "cpc", "https://www.google.com/", "paid_search"),
+    ("Facebook", "paid_social", None, "paid_social"),
+    ("google", "cpm", None, "paid_search"),
+    ("adnetwork", "cpm", None, "display"),
+    ("adnetwork", "CPC", None, "other"),
+    (None, None, "https://user@t.co/abc", "organic_social"),
+    ("partner", "social", None, "organic_social"),
+    ("newsletter", "email", "https://mail.google.com/mail/u/0", "email"),
+    (None, None, "https://mail.google.com/mail/u/0", "email"),
+    ("shareasale", "affiliate", None, "affiliates"),
+    (None, None, "https://blog.example.org/post?q=1", "referral"),
+    ("partner", "link", None, "referral"),
+    (None, None, "https://shop.example/basket", "direct"),  # our own host is no referrer
+    ("flyer", "qr", None, "other"),
+    (None, None, "not a url", "direct"),
+)
+
+
+def _visits(lake: Lake) -> None:
+    """One page each of a browser that is nobody's, v0 and on; v0 goes on to buy in euros, the last one is a bot."""
+    for number, (source, medium, referrer, _) in enumerate(VISITS):
+        page = {"path": "/deals?code=1", "url": "https://www.shop.example/deals", "referrer": referrer}
+        campaign = {"source": source, "medium": medium, "name": "spring"} if source else None
+        flags = ("known_bot",) if number == len(VISITS) - 1 else ()
+        ids, context = {"anonymous_id": f"v{number}"}, {"page": page, "campaign": campaign}
+        lake.event("sim_web", "page", "2017-12-24", ids, {"path": page["path"]}, context=context, flags=flags)
+    bought = order_properties("W1", [line("P1", 1, "9.00")], "EUR")
+    # In the same visit 20 minutes later, by way of a payment page; 31 minutes after that another visit begins.
+    paid = {"page": {"path": "/thanks", "url": "https://shop.example/thanks", "referrer": "https://pay.example/"}}
+    v0 = {"anonymous_id": "v0"}
+    lake.event("web", "Order Completed", "2017-12-24T12:20:00", v0, bought, context=paid)
+    lake.event("sim_web", "Product Viewed", "2017-12-24T12:51:00", v0, {"product_id": "P1"})
+
+
+def _traits(lake: Lake) -> None:
+    """What profile 2 and its CRM said of it, in an order of its own: see tests/dbt/test_traits.py."""
+    two = {"user_id": "U2", "anonymous_id": "a2"}
+    lake.event("sim_web", "identify", "2017-03-01", two, {"plan": "free", "seats": 2, "city": 'Zürich "old" town'})
+    lake.event("sim_web", "identify", "2017-05-01", two, {"plan": "gold", "seats": 2, "beta": True})
+    # Happened before, known after: it takes its place in the middle.
+    lake.event("sim_web", "identify", "2017-04-01", two, {"plan": "silver"}, received_at="2017-09-01")
+    lake.event("sim_web", "identify", "2017-05-01", two, {"plan": "platinum"})  # same moment, received last
+    lake.event("sim_web", "identify", "2017-06-01", two, {"seats": None, "never": None})
+    # Their clock is a month ahead: it counts from when we received it.
+    lake.event("sim_web", "identify", "2017-08-01", two, {"plan": "lead"}, received_at="2017-07-01")
+    lake.event("sim_web", "identify", "2017-12-01", two, {"plan": "unknown yet"}, received_at="2018-03-01")
+    stage = {"contact_id": "c2", "user_id": "U2", "lifecycle_stage": "lead"}
+    lake.record("hubspot_contacts", "person", "c2", stage, valid_from="2017-02-01")
+    lake.record("hubspot_contacts", "person", "c2", stage | {"lifecycle_stage": "customer"}, valid_from="2017-02-10")
+    lake.record("hubspot_contacts", "person", "c9", stage | {"user_id": "nobody"}, valid_from="2017-02-10")
+
+
 def _consents(lake: Lake) -> None:
     lake.consent("email", EMAIL_1, "all").consent("loyalty_id", "1", "all")
     lake.consent("email", EMAIL_2, "all").consent("email", EMAIL_2, "marketing", "denied", "2017-06-01")
@@ -117,3 +185,5 @@ def _gold(lake: Lake) -> None:
         profile(3), 1, "TYPE P1", tier="popular", is_fallback=True, fallback_reason="no_profiling_consent"
     )
     lake.cluster(profile(1)).cluster(profile(2), 1, "rare buyers")
+    lake.score(profile(90), "churn", 0.25).score(profile(90), "clv", 120.5)  # scored before the merge
+    lake.score(profile(2), "churn", 0.75).score(profile(3), "churn", 0.5)  # 3 has not allowed it

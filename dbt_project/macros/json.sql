@@ -43,3 +43,27 @@
         position_from_zero + 1 as position
     from (select *, posexplode({{ array_column }}) as (position_from_zero, element) from {{ relation }})
 {%- endmacro %}
+
+{#-
+    All columns of `relation` once per member of the JSON object in its text column, plus `member_name` and `member_json`, the
+    member's value as JSON text. Text, whole numbers and booleans are spelled alike by both engines.
+-#}
+{% macro json_members(relation, column) -%}
+    {{ return(adapter.dispatch('json_members')(relation, column)) }}
+{%- endmacro %}
+
+{% macro default__json_members(relation, column) -%}
+    select
+        * exclude (member),
+        member.key as member_name,
+        cast(member.value as varchar) as member_json
+    from (select *, unnest(map_entries(from_json({{ column }}, '"MAP(VARCHAR, JSON)"'))) as member from {{ relation }}) as opened
+{%- endmacro %}
+
+{% macro spark__json_members(relation, column) -%}
+    select
+        opened.*,
+        members.key as member_name,
+        to_json(members.value) as member_json
+    from {{ relation }} as opened, lateral variant_explode(try_parse_json(opened.{{ column }})) as members
+{%- endmacro %}

@@ -85,6 +85,11 @@ class Settings(CollectorSettings, KafkaSettings, MaintenanceSettings, TransportS
     duckdb_memory: str = Field(default="3GB", description="Memory limit of one DuckDB connection")
     duckdb_threads: int = Field(default=2, ge=1, description="Threads of one DuckDB connection")
     dbt_target: Literal["duckdb", "spark"] = Field(default="duckdb", description="Engine of the warehouse build")
+    currency: str = Field(
+        default="USD",
+        pattern=r"^[A-Z]{3}$",
+        description="ISO 4217 code that sums of amounts are in, and of orders that name none",
+    )
     token_window_days: int = Field(
         default=30, ge=0, le=365, description="Days for which tokens of a rotated key are still found"
     )

@@ -6,12 +6,14 @@ checked here first, per table.
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
+from urllib.parse import unquote, urlparse
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from expectations.contracts import TableContract
 from jobs.core.catalog import TABLES, lake_table
@@ -79,6 +81,16 @@ def read(settings: Settings, name: str, columns: list[str] | None = None) -> pa.
 def version(settings: Settings, name: str) -> int:
     """The current Delta version, as recorded in `ops_runs` to pin what a run has read."""
     return int(ensure_table(settings, name).version())
+
+
+def is_kept(settings: Settings, name: str, version: int) -> bool:
+    """Whether a version can still be read: the log knows it, and maintenance has removed none of its files."""
+    path = lake_table(name).path(settings)
+    try:
+        files = DeltaTable(str(path), version=version).file_uris()
+    except (DeltaError, TableNotFoundError):
+        return False
+    return all(Path(unquote(urlparse(uri).path)).exists() for uri in files)
 
 
 def append(settings: Settings, name: str, table: pa.Table, *, app_id: str | None = None, app_version: int = 0) -> bool:

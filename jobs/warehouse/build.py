@@ -3,12 +3,12 @@
 import json
 import shutil
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
-from jobs.core.catalog import TABLES
 from jobs.core.context import Context
 from jobs.core.errors import PermanentError, UsageError
 from jobs.core.settings import Settings
@@ -17,10 +17,13 @@ from jobs.lake import delta, duck
 from jobs.lake.runs import Stage
 from jobs.warehouse.dbt import Outcome, raise_failures, run_dbt
 from jobs.warehouse.lock import writer_lock
-from jobs.warehouse.paths import build_file, public_marts
+from jobs.warehouse.paths import as_of_file, build_file, public_marts
+from jobs.warehouse.reading import Reading, reading_now, reading_of_run
 
 # What the ops schema shows is always of the day, whatever else is selected.
 ALWAYS = "path:models/ops"
+# Unit tests judge the SQL, not the data: once is enough, and on Spark a query costs far more.
+NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 BUILD_INFO = "build_id varchar, built_at timestamp, lake_versions varchar, run_id varchar"
 
 
@@ -32,32 +35,82 @@ def build(context: Context, stage: Stage, *, select: str | None = None) -> str:
     Raises GateError when data tests fail, PermanentError when a model or unit test does, RetryableError when locked.
     """
     settings = context.settings
-    as_of = context.clock.now()
     with tokens_in_use(settings), writer_lock(settings):
-        delta.ensure_all(settings)
-        versions = {name: delta.version(settings, name) for name in TABLES}
+        reading = reading_now(settings, context.clock.now())
         stage.rows_in = delta.row_count(settings, "silver_events")
-        stage.details |= {"target": settings.dbt_target, "lake_versions": versions}
+        _note_reading(settings, stage, reading)
         if settings.dbt_target == "spark":
-            return _build_on_spark(settings, stage, as_of, select)
-        file = _prepare_file(settings, select)
+            return _build_on_spark(settings, stage, reading, select)
+        file = _prepare_file(settings, build_file(settings), from_published=bool(select))
         selection = [*select.split(), ALWAYS] if select else []
-        outcome = run_dbt(settings, file, as_of, selection, [])
-        _note(stage, outcome)
-        raise_failures(outcome)
-        build_id = uuid.uuid4().hex
-        info = [build_id, as_of.replace(tzinfo=None), json.dumps(versions, sort_keys=True), context.run_id]
-        stage.rows_out = _finish(file, info)
-        stage.details |= {"build_id": build_id}
-        return build_id
+        return _build_file(context, stage, file, reading, selection=selection)
 
 
-def _prepare_file(settings: Settings, select: str | None) -> Path:
+def build_as_of(context: Context, stage: Stage, as_of: datetime | None, pin: str | None) -> Path:
+    """The warehouse as it was at `as_of`, in a file of its own, which no gate judges and nothing publishes; returns its path.
+
+    With `pin` (the id of a run) from the Delta versions that the build of that run has read, and, without `as_of`, as of
+    its moment. Building it again gives equal tables whatever has arrived since; without `pin` that holds for facts, not
+    for what later runs of identity and of ML models have changed.
+    Raises UsageError for a moment to come, an unknown run or the target spark; otherwise as `build`.
+    """
+    settings = context.settings
+    if settings.dbt_target == "spark":
+        raise UsageError(
+            "a build as of a moment works on the target duckdb only: on spark it would replace the current one"
+        )
+    if as_of is not None and as_of > context.clock.now():
+        raise UsageError(f"--as-of {as_of.isoformat()} is still to come; now is {context.clock.now().isoformat()}")
+    with tokens_in_use(settings), writer_lock(settings):
+        now = reading_now(settings, as_of or context.clock.now())
+        reading = reading_of_run(settings, pin, as_of) if pin else now
+        _note_reading(settings, stage, reading)
+        target = as_of_file(settings, reading.as_of, pin)
+        draft = _prepare_file(settings, target.with_suffix(".tmp"), from_published=False)
+        _build_file(context, stage, draft, reading, extra=NO_UNIT_TESTS)
+        connection = duck.connect(settings, draft)
+        try:
+            connection.execute("checkpoint")
+        finally:
+            connection.close()
+        draft.replace(target)
+        return target
+
+
+def _build_file(
+    context: Context,
+    stage: Stage,
+    file: Path,
+    reading: Reading,
+    *,
+    selection: Sequence[str] = (),
+    extra: Sequence[str] = (),
+) -> str:
+    """dbt into `file`, then its build id; returns that."""
+    outcome = run_dbt(context.settings, file, reading, [*selection], [*extra])
+    _note(stage, outcome)
+    raise_failures(outcome)
+    build_id = uuid.uuid4().hex
+    versions = json.dumps(dict(reading.versions), sort_keys=True)
+    info = [build_id, context.clock.now().replace(tzinfo=None), versions, context.run_id]
+    stage.rows_out = _finish(file, info)
+    stage.details |= {"build_id": build_id}
+    return build_id
+
+
+def _note_reading(settings: Settings, stage: Stage, reading: Reading) -> None:
+    """What `--pin` finds again."""
+    stage.details["target"] = settings.dbt_target
+    stage.details["as_of"] = reading.as_of.isoformat()
+    stage.details["lake_versions"] = dict(reading.versions)
+
+
+def _prepare_file(settings: Settings, file: Path, *, from_published: bool) -> Path:
     """An empty place, or a copy of the published file without its build id. The Delta extension is put where dbt finds it."""
-    file = build_file(settings)
+    file.parent.mkdir(parents=True, exist_ok=True)
     for old in (file, file.with_name(file.name + ".wal")):
         old.unlink(missing_ok=True)
-    if select:
+    if from_published:
         if not settings.warehouse_file.exists():
             raise PermanentError(
                 "--select starts from the published warehouse and there is none; run: c360 warehouse build"
@@ -65,7 +118,7 @@ def _prepare_file(settings: Settings, select: str | None) -> Path:
         shutil.copyfile(settings.warehouse_file, file)
     connection = duck.connect(settings, file)
     try:
-        connection.execute("drop table if exists ops.build_info" if select else "select 1")
+        connection.execute("drop table if exists ops.build_info" if from_published else "select 1")
     finally:
         connection.close()
     return file
@@ -85,14 +138,13 @@ def _finish(file: Path, info: list[object]) -> int:
     return int(sum(counts))
 
 
-def _build_on_spark(settings: Settings, stage: Stage, as_of: datetime, select: str | None) -> str:
+def _build_on_spark(settings: Settings, stage: Stage, reading: Reading, select: str | None) -> str:
     from jobs.warehouse.spark import prepare_session
 
     if select:
         raise UsageError("--select works on the target duckdb only; on spark run: c360 warehouse build")
-    prepare_session(settings)
-    # Unit tests judge the SQL, not the data, and did so on duckdb; a query costs far more here.
-    outcome = run_dbt(settings, build_file(settings), as_of, [], ["--exclude-resource-type", "unit_test"])
+    prepare_session(settings, reading)
+    outcome = run_dbt(settings, build_file(settings), reading, [], [*NO_UNIT_TESTS])
     _note(stage, outcome)
     raise_failures(outcome)
     build_id = uuid.uuid4().hex

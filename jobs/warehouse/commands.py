@@ -1,9 +1,14 @@
 """`c360 warehouse …`: build, publish, query."""
 
+from datetime import UTC, datetime
+
 import click
 
 from jobs.core.command import HintingGroup, pass_context
 from jobs.core.context import Context
+from jobs.core.errors import UsageError
+
+MOMENT = click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"])
 
 
 @click.group(cls=HintingGroup)
@@ -24,8 +29,12 @@ def group() -> None:
 
 @group.command("build")
 @click.option("--select", metavar="SELECTION", help="Only these dbt nodes, on a copy of the published warehouse.")
+@click.option(
+    "--as-of", type=MOMENT, help="As it was at this moment, UTC, in a file of its own that is never published."
+)
+@click.option("--pin", metavar="RUN_ID", help="From the table versions that this run's build has read; its moment too.")
 @pass_context
-def build_command(context: Context, select: str | None) -> None:
+def build_command(context: Context, select: str | None, as_of: datetime | None, pin: str | None) -> None:
     """Run `dbt build` (models, contracts, tests) into the private file.
 
     Exit code 3 when a data test stops it. Running it again on unchanged input gives equal tables.
@@ -34,12 +43,21 @@ def build_command(context: Context, select: str | None) -> None:
     Examples:
       c360 warehouse build
       c360 warehouse build --select "source:lake.gold_recommendations+"
+      c360 warehouse build --as-of 2018-01-01T00:00:00Z
+      c360 warehouse build --as-of 2018-01-01T00:00:00Z --pin manual-0123456789ab
       C360_DBT_TARGET=spark c360 warehouse build      on Spark, into Delta tables
     """
     from jobs.lake.runs import stage
-    from jobs.warehouse.build import build
+    from jobs.warehouse.build import build, build_as_of
     from jobs.warehouse.paths import spark_warehouse
 
+    if as_of or pin:
+        if select:
+            raise UsageError("--select goes with the published warehouse, not with --as-of and --pin")
+        with stage(context, "warehouse.build_as_of") as current:
+            file = build_as_of(context, current, as_of and as_of.replace(tzinfo=UTC), pin)
+        click.echo(f"as of {current.details['as_of']}: {file}")
+        return
     with stage(context, "warehouse.build") as current:
         build_id = build(context, current, select=select)
     nodes = current.details.get("dbt_nodes")

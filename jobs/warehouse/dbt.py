@@ -3,7 +3,7 @@
 import json
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 from jobs.core.errors import C360Error, GateError, PermanentError
 from jobs.core.settings import Settings
 from jobs.warehouse.paths import dbt_folder
+from jobs.warehouse.reading import Reading
 
 log = logging.getLogger(__name__)
 BROKEN = ("error", "fail", "runtime error")
@@ -59,13 +60,17 @@ def profile(settings: Settings, database: Path) -> dict[str, Any]:
     return {"c360": {"target": settings.dbt_target, "outputs": {"duckdb": duckdb_target, "spark": spark_target}}}
 
 
-def variables(settings: Settings, as_of: datetime) -> dict[str, str]:
-    """The dbt variables of a build: the moment it describes and where the lake is."""
-    moment = as_of.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-    return {"as_of": moment, "lake_root": str(settings.lake)}
+def variables(settings: Settings, reading: Reading) -> dict[str, object]:
+    """The dbt variables of a build: the moment it describes, where the lake is and in which versions, the currency of sums."""
+    return {
+        "as_of": reading.as_of.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
+        "lake_root": str(settings.lake),
+        "pins": {name: f", version => {version}" for name, version in reading.versions.items()},
+        "currency": settings.currency,
+    }
 
 
-def arguments(settings: Settings, as_of: datetime, selection: list[str]) -> list[str]:
+def arguments(settings: Settings, reading: Reading, selection: list[str]) -> list[str]:
     """Command line of `dbt build`."""
     folder = dbt_folder(settings)
     options = {
@@ -76,13 +81,13 @@ def arguments(settings: Settings, as_of: datetime, selection: list[str]) -> list
         "--log-path": folder / "logs",
         "--log-level": "none",
         "--log-level-file": "info",
-        "--vars": json.dumps(variables(settings, as_of)),
+        "--vars": json.dumps(variables(settings, reading)),
     }
     given = [text for pair in options.items() for text in map(str, pair)]
     return ["build", *given, *(["--select", *selection] if selection else [])]
 
 
-def run_dbt(settings: Settings, database: Path, as_of: datetime, selection: list[str], extra: list[str]) -> Outcome:
+def run_dbt(settings: Settings, database: Path, reading: Reading, selection: list[str], extra: list[str]) -> Outcome:
     """One `dbt build`; raises PermanentError when dbt could not even start (a model that does not parse)."""
     from dbt.cli.main import dbtRunner
 
@@ -90,7 +95,7 @@ def run_dbt(settings: Settings, database: Path, as_of: datetime, selection: list
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "profiles.yml").write_text(yaml.safe_dump(profile(settings, database)), encoding="utf-8")
     try:
-        done = dbtRunner(callbacks=[_log_progress]).invoke([*arguments(settings, as_of, selection), *extra])
+        done = dbtRunner(callbacks=[_log_progress]).invoke([*arguments(settings, reading, selection), *extra])
     finally:
         _release_file()
     if done.exception is not None or done.result is None:

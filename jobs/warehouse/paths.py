@@ -1,6 +1,8 @@
 """Where the warehouse lives below C360_HOME, and which part of it is public."""
 
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from expectations import contracts
 from jobs.core.settings import Settings
@@ -13,6 +15,13 @@ SCHEMAS = (*INTERNAL_SCHEMAS, "marts", "segments", "activation", "ops")
 def build_file(settings: Settings) -> Path:
     """The private file that dbt builds into; nobody reads it but the gate."""
     return settings.home / BUILD_FILE
+
+
+def as_of_file(settings: Settings, as_of: datetime, pin: str | None) -> Path:
+    """The file of a build as of a moment, and of the run whose Delta versions it has read."""
+    moment = as_of.astimezone(UTC)
+    stamp = moment.strftime("%Y%m%dT%H%M%S") + (f".{moment:%f}" if moment.microsecond else "") + "Z"
+    return settings.home / "warehouse" / "as_of" / f"{stamp}{'@' + quote(pin, safe='') if pin else ''}.duckdb"
 
 
 def sidecar_file(settings: Settings) -> Path:

@@ -50,10 +50,22 @@ def lake() -> duckdb.DuckDBPyConnection:
 
 def marts() -> duckdb.DuckDBPyConnection:
     connection = world(*contracts.marts())
-    for table in ("fct_orders", "fct_events", "fct_segment_memberships", "fct_recommendations", "fct_profile_clusters"):
+    for table in (
+        "fct_orders",
+        "fct_events",
+        "fct_segment_memberships",
+        "fct_recommendations",
+        "fct_profile_clusters",
+        "fct_profile_scores",
+    ):
         connection.execute(f"update marts.{table} set profile_id = 'profile_id_0'")
     connection.execute("update marts.fct_order_lines set product_id = 'product_id_0'")
-    connection.execute("update marts.fct_orders set line_count = 1")
+    connection.execute("update marts.fct_orders set line_count = 1, refund_count = 1")
+    connection.execute("update marts.fct_trait_changes set valid_to = null, profile_id = 'p' || rowid")
+    connection.execute("update marts.fct_refunds set is_order_known = true")
+    connection.execute("update marts.kpi_daily_sales set order_count = 1")
+    for table in ("dim_profiles", "fct_orders", "kpi_daily", "kpi_daily_sales"):
+        connection.execute(f"update marts.{table} set currency = 'USD'")
     connection.execute("update marts.dim_profiles set order_count = 1")
     connection.execute("update marts.kpi_daily set order_count = 1")
     connection.execute("update marts.fct_recommendations set is_fallback = true")
@@ -145,10 +157,19 @@ BREAKS = [
     ("fct_events", "update marts.fct_events set profile_id = null", "null_share(profile_id)"),
     ("kpi_daily", "update marts.kpi_daily set order_count = 7", "orders_reconcile"),
     ("kpi_daily", "update marts.kpi_daily set sales_value = 7", "value_reconciles"),
+    ("kpi_daily_sales", "update marts.kpi_daily_sales set sales_value = 7", "value_reconciles"),
+    ("fct_refunds", "update marts.fct_orders set refund_count = 2", "orders_say_the_same"),
+    (
+        "fct_sessions",
+        "update marts.fct_sessions set ended_at = started_at - interval 1 second",
+        "starts_before_it_ends",
+    ),
+    ("fct_trait_changes", "update marts.fct_trait_changes set valid_to = valid_from", "one_value_at_a_time"),
     ("fct_segment_memberships", "update marts.fct_segment_memberships set profile_id = 'x' || rowid", "profiles_exist"),
     ("fct_recommendations", "update marts.fct_recommendations set profile_id = 'x' || rowid", "profiles_exist"),
     ("fct_recommendations", "update marts.fct_recommendations set is_fallback = false", "personal_only_with_consent"),
     ("fct_profile_clusters", "update marts.fct_profile_clusters set profile_id = 'x' || rowid", "profiles_exist"),
+    ("fct_profile_scores", "update marts.fct_profile_scores set profile_id = 'x' || rowid", "profiles_exist"),
 ]
 
 

@@ -36,7 +36,7 @@ def test_publish_says_what_is_published_and_is_recorded(warehouse: Warehouse, sp
 
 def test_tables_lists_marts_with_their_rows(warehouse: Warehouse) -> None:
     lines = invoke(warehouse.settings, "tables").output.splitlines()
-    assert [line.split() for line in lines if line.startswith("marts.fct_orders")] == [["marts.fct_orders", "5", "15"]]
+    assert [line.split() for line in lines if line.startswith("marts.fct_orders")] == [["marts.fct_orders", "7", "17"]]
 
 
 def test_help_names_the_next_step_and_a_typo_gets_a_hint() -> None:

@@ -66,6 +66,8 @@ def test_every_model_says_its_grain_and_tests_its_key(warehouse: Warehouse) -> N
     for schema in ("staging", "intermediate", "marts", "segments", "activation"):
         for name, node in models(warehouse, schema).items():
             assert node["description"].startswith("One row per"), name
+            if node["config"]["materialized"] == "ephemeral":
+                continue  # a part of its readers' queries; its key is that of the lake's table, which the gate judges
             judged = judgements(warehouse, node)
             keys = {c for t, c in judged if t == "unique"} & {c for t, c in judged if t == "not_null"}
             assert keys or any(t == "unique_together" for t, _ in judged), f"{name}: no primary key test"

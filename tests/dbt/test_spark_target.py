@@ -13,6 +13,7 @@ from jobs.lake.session import spark_options
 from jobs.warehouse.content import Content, content_hash
 from jobs.warehouse.dbt import raise_failures, run_dbt
 from jobs.warehouse.paths import build_file, spark_warehouse
+from jobs.warehouse.reading import reading_now
 from jobs.warehouse.spark import prepare_session
 
 pytestmark = pytest.mark.spark
@@ -32,9 +33,10 @@ def spark_contents(
     options = {"dbt_target": "spark", "spark_driver_memory": "1g", "shuffle_partitions": 1}
     settings = Settings.model_validate({"home": home, "now": warehouse.settings.now} | options)
     try:
-        prepare_session(settings, **_quick_start(settings))
+        reading = reading_now(settings, NOW)
+        prepare_session(settings, reading, **_quick_start(settings))
         # The models only: what the data tests say of equal rows is equal too, and on Spark they take minutes.
-        raise_failures(run_dbt(settings, build_file(settings), NOW, [], ["--resource-type", "model"]))
+        raise_failures(run_dbt(settings, build_file(settings), reading, [], ["--resource-type", "model"]))
         yield _contents(settings)
     finally:
         if (session := SparkSession.getActiveSession()) is not None:

@@ -11,7 +11,7 @@ from jobs.core.catalog import lake_table
 from jobs.core.context import Context
 from jobs.core.settings import Settings
 from jobs.lake import delta
-from jobs.lake.runs import Stage
+from jobs.lake.runs import stage
 from jobs.lake.schema import arrow_schema
 from jobs.warehouse.build import build
 from jobs.warehouse.content import Content, content_hash
@@ -65,8 +65,10 @@ class Warehouse:
 
 
 def built(settings: Settings, *, select: str | None = None) -> str:
-    """One build; returns its id."""
-    return build(Context.from_settings(settings), Stage("warehouse.build"), select=select)
+    """One build, recorded as the command records it; returns its id."""
+    context = Context.from_settings(settings)
+    with stage(context, "warehouse.build") as current:
+        return build(context, current, select=select)
 
 
 def build_contents(settings: Settings) -> dict[str, Content]:

@@ -41,6 +41,7 @@ select
     profiles.lifecycle_stage,
     profiles.rfm_segment,
     profiles.lifetime_value,
+    profiles.currency,
     profiles.favourite_department,
     clusters.cluster_name,
     recommended.recommended_item_1,

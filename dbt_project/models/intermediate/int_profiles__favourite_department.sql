@@ -6,6 +6,8 @@ with spent as (
     from {{ ref('fct_order_lines') }} as lines
     inner join {{ ref('dim_products') }} as products on lines.product_id = products.product_id
     where lines.profile_id is not null and products.department is not null
+        -- The most money spent can be told within one currency only.
+        and lines.currency = '{{ var("currency") }}'
     group by lines.profile_id, products.department
 ),
 

@@ -1,14 +1,10 @@
-with totals as (
+with refunded as (
     select
-        event_key,
-        cast(count(*) as bigint) as line_count,
-        cast(sum(quantity) as bigint) as item_quantity,
-        cast(sum(sales_value) as decimal(18, 2)) as sales_value,
-        cast(sum(retail_discount) as decimal(18, 2)) as retail_discount,
-        cast(sum(coupon_discount) as decimal(18, 2)) as coupon_discount,
-        cast(sum(coupon_match_discount) as decimal(18, 2)) as coupon_match_discount
-    from {{ ref('int_orders__lines') }}
-    group by event_key
+        order_event_key,
+        cast(count(*) as bigint) as refund_count,
+        cast(sum(case when currency = order_currency then refund_value end) as decimal(18, 2)) as refunded_value
+    from {{ ref('int_orders__refunds') }}
+    group by order_event_key
 )
 
 select
@@ -26,8 +22,11 @@ select
     cast(coalesce(totals.retail_discount, 0) as decimal(18, 2)) as retail_discount,
     cast(coalesce(totals.coupon_discount, 0) as decimal(18, 2)) as coupon_discount,
     cast(coalesce(totals.coupon_match_discount, 0) as decimal(18, 2)) as coupon_match_discount,
-    orders.currency
+    orders.currency,
+    coalesce(refunded.refund_count, 0) as refund_count,
+    cast(coalesce(refunded.refunded_value, 0) as decimal(18, 2)) as refunded_value
 from {{ ref('stg_pos__orders') }} as orders
 inner join {{ ref('int_orders__accepted') }} as accepted on orders.event_key = accepted.event_key
 inner join {{ ref('int_identity__event_profiles') }} as profiles on orders.event_key = profiles.event_key
-left join totals on orders.event_key = totals.event_key
+left join {{ ref('int_orders__totals') }} as totals on orders.event_key = totals.event_key
+left join refunded on orders.event_key = refunded.order_event_key

@@ -3,7 +3,8 @@ with sales as (
         order_date as kpi_date,
         is_simulated,
         count(*) as order_count,
-        sum(sales_value) as sales_value,
+        {{ count_where("currency = '" ~ var("currency") ~ "'") }} as orders_in_currency,
+        sum(case when currency = '{{ var("currency") }}' then sales_value end) as sales_value,
         count(distinct profile_id) as buying_profiles
     from {{ ref('fct_orders') }}
     group by order_date, is_simulated
@@ -38,7 +39,9 @@ select
     activity.is_simulated,
     cast(coalesce(sales.order_count, 0) as bigint) as order_count,
     cast(coalesce(sales.sales_value, 0) as decimal(18, 2)) as sales_value,
-    {{ money_per('sales.sales_value', 'sales.order_count') }} as average_order_value,
+    {{ money_per('sales.sales_value', 'nullif(sales.orders_in_currency, 0)') }} as average_order_value,
+    '{{ var("currency") }}' as currency,
+    coalesce(sales.order_count - sales.orders_in_currency, 0) as orders_in_other_currencies,
     cast(coalesce(sales.buying_profiles, 0) as bigint) as buying_profiles,
     cast(activity.active_profiles as bigint) as active_profiles,
     activity.page_views,

@@ -32,7 +32,7 @@ select
     is_simulated,
     body.order_id as order_id,
     body.store_id as store_id,
-    coalesce(body.currency, 'USD') as currency,
+    coalesce(body.currency, '{{ var("currency") }}') as currency,
     cast(effective_at as timestamp) as ordered_at,
     event_date as order_date,
     receive_position,

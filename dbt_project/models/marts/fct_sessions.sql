@@ -1,0 +1,59 @@
+with sessions as (
+    select
+        session_id,
+        min(profile_id) as profile_id,
+        min(anonymous_id) as anonymous_id,
+        {{ sorted_list('source') }} as sources,
+        bool_and(is_simulated) as is_simulated,
+        bool_or(is_known_bot) as is_bot,
+        min(effective_at) as started_at,
+        max(effective_at) as ended_at,
+        cast(count(*) as bigint) as event_count,
+        {{ count_where("name = 'page'") }} as page_views,
+        {{ count_where("name = 'Product Viewed'") }} as product_views,
+        {{ count_where("name = 'Product Added'") }} as cart_adds
+    from {{ ref('int_sessions__events') }}
+    group by session_id
+),
+
+orders as (
+    select
+        events.session_id,
+        cast(count(*) as bigint) as order_count,
+        {{ count_where("orders.currency = '" ~ var("currency") ~ "'") }} as orders_in_currency,
+        sum(case when orders.currency = '{{ var("currency") }}' then orders.sales_value end) as sales_value
+    from {{ ref('fct_orders') }} as orders
+    inner join {{ ref('int_sessions__events') }} as events
+        on orders.source || '|' || orders.event_id = events.event_key
+    group by events.session_id
+)
+
+select
+    sessions.session_id,
+    sessions.profile_id,
+    sessions.anonymous_id,
+    sessions.sources,
+    sessions.is_simulated,
+    sessions.is_bot,
+    sessions.started_at,
+    sessions.ended_at,
+    cast(sessions.started_at as date) as session_date,
+    sessions.event_count,
+    sessions.page_views,
+    sessions.product_views,
+    sessions.cart_adds,
+    landings.landing_path,
+    landings.referrer_host,
+    landings.utm_source,
+    landings.utm_medium,
+    landings.utm_campaign,
+    {{ channel(
+        'landings.utm_source', 'landings.utm_medium', 'landings.utm_campaign', 'landings.referrer_host'
+    ) }} as channel,
+    coalesce(orders.order_count, 0) as order_count,
+    cast(coalesce(orders.sales_value, 0) as decimal(18, 2)) as sales_value,
+    '{{ var("currency") }}' as currency,
+    coalesce(orders.order_count - orders.orders_in_currency, 0) as orders_in_other_currencies
+from sessions
+left join {{ ref('int_sessions__landings') }} as landings on sessions.session_id = landings.session_id
+left join orders on sessions.session_id = orders.session_id

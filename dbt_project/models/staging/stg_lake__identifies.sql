@@ -1,0 +1,13 @@
+select
+    source || '|' || event_id as event_key,
+    source,
+    is_simulated,
+    cast(effective_at as timestamp) as effective_at,
+    cast(received_at as timestamp) as received_at,
+    receive_position,
+    properties
+from {{ source('lake', 'silver_events') }}
+where
+    type = 'identify'
+    and properties is not null
+    and cast(received_at as timestamp) <= {{ as_of() }}

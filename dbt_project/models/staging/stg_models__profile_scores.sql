@@ -1,0 +1,9 @@
+select
+    model_name,
+    model_version,
+    profile_id as scored_profile_id,
+    score_name,
+    score,
+    cast(scored_at as timestamp) as scored_at
+from {{ source('lake', 'gold_profile_scores') }}
+where cast(scored_at as timestamp) <= {{ as_of() }}

@@ -1,0 +1,61 @@
+"""What a build reads: until which moment, and which version of each lake table. Both make it repeatable."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from jobs.core.catalog import TABLES
+from jobs.core.errors import PermanentError, UsageError
+from jobs.core.settings import Settings
+from jobs.lake import delta
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The moment that a build describes, and the Delta version of every lake table that it reads."""
+
+    as_of: datetime
+    versions: Mapping[str, int]
+
+
+def reading_now(settings: Settings, as_of: datetime) -> Reading:
+    """The versions of this moment; what is appended while dbt works belongs to the next build."""
+    delta.ensure_all(settings)
+    return Reading(as_of, {name: delta.version(settings, name) for name in TABLES})
+
+
+def reading_of_run(settings: Settings, run_id: str, as_of: datetime | None) -> Reading:
+    """The versions that the build of a run has read, as `ops_runs` records them; its moment too, unless one is given.
+
+    A table that was not there yet is read as it was created: empty. Raises UsageError when no build of that run is
+    recorded, PermanentError when maintenance has removed what it read.
+    """
+    details = _details(settings, run_id)
+    recorded = details["lake_versions"]
+    versions = {name: int(recorded.get(name, 0)) for name in TABLES}
+    for name, version in versions.items():
+        if not delta.is_kept(settings, name, version):
+            raise PermanentError(
+                f"run {run_id} read version {version} of {name}, which is no longer kept (C360_VACUUM_HOURS); "
+                "pin a later run, or build without --pin"
+            )
+    return Reading(as_of or datetime.fromisoformat(str(details["as_of"])), versions)
+
+
+def _details(settings: Settings, run_id: str) -> dict[str, Any]:
+    runs = delta.read(settings, "ops_runs", ["run_id", "stage", "details", "recorded_at", "status"]).to_pylist()
+    found = [
+        (row["recorded_at"], details)
+        for row in runs
+        if row["run_id"] == run_id and row["stage"] == "warehouse.build" and row["status"] == "ok"
+        if {"as_of", "lake_versions"} <= (details := json.loads(row["details"])).keys()
+    ]
+    if not found:
+        raise UsageError(
+            f"ops_runs records no finished warehouse build of run {run_id!r}; "
+            "look with: c360 warehouse sql \"select run_id, recorded_at from ops.ops_runs where stage = 'warehouse.build'\""
+        )
+    latest: dict[str, Any] = max(found, key=lambda pair: pair[0])[1]
+    return latest
