@@ -17,11 +17,12 @@ from jobs.lake import delta, duck
 from jobs.lake.runs import Stage
 from jobs.warehouse.dbt import Outcome, raise_failures, run_dbt
 from jobs.warehouse.lock import writer_lock
-from jobs.warehouse.paths import build_file, public_marts
+from jobs.warehouse.paths import build_file, public_marts, wal_file
+from jobs.warehouse.stamp import stamp
 
 # What the ops schema shows is always of the day, whatever else is selected.
 ALWAYS = "path:models/ops"
-BUILD_INFO = "build_id varchar, built_at timestamp, lake_versions varchar, run_id varchar"
+BUILD_INFO = "build_id varchar, built_at timestamp, lake_versions varchar, run_id varchar, epoch bigint"
 
 
 def build(context: Context, stage: Stage, *, select: str | None = None) -> str:
@@ -33,7 +34,7 @@ def build(context: Context, stage: Stage, *, select: str | None = None) -> str:
     """
     settings = context.settings
     as_of = context.clock.now()
-    with tokens_in_use(settings), writer_lock(settings):
+    with tokens_in_use(settings), writer_lock(settings) as fence:
         delta.ensure_all(settings)
         versions = {name: delta.version(settings, name) for name in TABLES}
         stage.rows_in = delta.row_count(settings, "silver_events")
@@ -46,7 +47,14 @@ def build(context: Context, stage: Stage, *, select: str | None = None) -> str:
         _note(stage, outcome)
         raise_failures(outcome)
         build_id = uuid.uuid4().hex
-        info = [build_id, as_of.replace(tzinfo=None), json.dumps(versions, sort_keys=True), context.run_id]
+        info = [
+            build_id,
+            as_of.replace(tzinfo=None),
+            json.dumps(versions, sort_keys=True),
+            context.run_id,
+            fence.epoch,
+        ]
+        fence.check()  # the file of that name may be another writer's by now
         stage.rows_out = _finish(file, info)
         stage.details |= {"build_id": build_id}
         return build_id
@@ -55,7 +63,7 @@ def build(context: Context, stage: Stage, *, select: str | None = None) -> str:
 def _prepare_file(settings: Settings, select: str | None) -> Path:
     """An empty place, or a copy of the published file without its build id. The Delta extension is put where dbt finds it."""
     file = build_file(settings)
-    for old in (file, file.with_name(file.name + ".wal")):
+    for old in (file, wal_file(file)):
         old.unlink(missing_ok=True)
     if select:
         if not settings.warehouse_file.exists():
@@ -72,13 +80,14 @@ def _prepare_file(settings: Settings, select: str | None) -> Path:
 
 
 def _finish(file: Path, info: list[object]) -> int:
-    """Writes `ops.build_info` and counts the rows of the public marts."""
+    """Writes `ops.build_info` and the build id of every table, and counts the rows of the public marts."""
     connection = duckdb.connect(str(file))
     try:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("create schema if not exists ops")
         connection.execute(f"create or replace table ops.build_info ({BUILD_INFO})")
-        connection.execute("insert into ops.build_info values (?, ?, ?, ?)", info)
+        connection.execute("insert into ops.build_info values (?, ?, ?, ?, ?)", info)
+        stamp(connection, str(info[0]))
         counts = [connection.execute(f"select count(*) from {name}").fetchall()[0][0] for name in public_marts()]
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""`c360 warehouse …`: build, publish, query."""
+"""`c360 warehouse …`: build, publish, roll back, query."""
 
 import click
 
@@ -64,8 +64,31 @@ def publish_command(context: Context) -> None:
 
     with stage(context, "warehouse.publish") as current:
         done = publish(context.settings)
-        current.details |= {"build_id": done.build_id, "sha256": done.sha256}
+        current.details |= {"build_id": done.build_id, "sha256": done.sha256, "epoch": done.epoch}
     click.echo(f"build {done.build_id} is published: {context.settings.warehouse_file}")
+
+
+@group.command("rollback")
+@click.argument("build_id", required=False)
+@pass_context
+def rollback_command(context: Context, build_id: str | None) -> None:
+    """Publish the build before the present one again, or the one named. Run twice, it goes back once.
+
+    The next build that is published takes its place as usual: stop the DAGs, or mend what was wrong, first.
+
+    \b
+    Examples:
+      c360 warehouse rollback
+      c360 warehouse rollback 3f0c8a      the full id, e.g. to go forward again
+    """
+    from jobs.lake.runs import stage
+    from jobs.warehouse.rollback import rollback
+
+    with stage(context, "warehouse.rollback") as current:
+        done = rollback(context.settings, build_id)
+        current.details |= {"build_id": done.build_id, "withdrawn": done.withdrawn, "epoch": done.epoch}
+    instead = f", instead of {done.withdrawn}" if done.withdrawn else ""
+    click.echo(f"build {done.build_id} is published{instead}: {context.settings.warehouse_file}")
 
 
 @group.command()
