@@ -92,6 +92,38 @@ def rollback_command(context: Context, build_id: str | None) -> None:
 
 
 @group.command()
+@click.option("--repair", "mend", is_flag=True, help="Put it right; rebuild from the lake where that is what it takes.")
+@pass_context
+def doctor(context: Context, mend: bool) -> int:
+    """Examine the published warehouse: its sha256, every value of every table, what a crash has left, the room on the disk.
+
+    Exit code 1 when readers are affected. The warehouse can always be built anew from the lake, to equal tables at an equal
+    clock.
+
+    \b
+    Examples:
+      c360 warehouse doctor
+      c360 warehouse doctor --repair
+    """
+    from jobs.lake.runs import stage
+    from jobs.warehouse.doctor import diagnose
+    from jobs.warehouse.repair import repair
+
+    found = diagnose(context.settings)
+    if mend and found:
+        with stage(context, "warehouse.repair") as current:
+            current.details["findings"] = [finding.what for finding in found]
+            for line in repair(context.settings, found):
+                click.echo(f"repair      {line}")
+        found = diagnose(context.settings)
+    for finding in found:
+        click.echo(f"{finding.kind:<10}  {finding}")
+    blocking = sum(finding.blocks for finding in found)
+    click.echo("the published warehouse is whole" if not blocking else f"{blocking} findings affect readers")
+    return int(blocking > 0)
+
+
+@group.command()
 @click.argument("query")
 @click.option("--json", "style", flag_value="json", help="One JSON object per row.")
 @click.option("--csv", "style", flag_value="csv", help="Comma-separated, with a header.")

@@ -35,3 +35,18 @@ def writer_lock(settings: Settings) -> Iterator[Fence]:
                 raise
             log.warning("%s is on a disk without locks: only the newest writer will be able to publish", path.parent)
         yield take_epoch(settings)
+
+
+def is_writer_at_work(settings: Settings) -> bool:
+    """Whether somebody holds the lock at this moment. Takes no epoch, for nothing will be written."""
+    path = build_file(settings).with_name("writer.lock")
+    if not path.exists():
+        return False
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # a disk without locks: nobody can tell
+            return False
+    return False
