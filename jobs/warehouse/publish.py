@@ -9,7 +9,7 @@ from jobs.core.errors import GateError, PermanentError, RetryableError
 from jobs.core.failpoints import Failpoint, fail_at
 from jobs.core.files import sync
 from jobs.core.settings import Settings
-from jobs.lake import delta, duck
+from jobs.lake import delta
 from jobs.warehouse.epoch import Fence
 from jobs.warehouse.lock import writer_lock
 from jobs.warehouse.paths import build_file, sidecar_file, wal_file
@@ -33,7 +33,7 @@ def publish(settings: Settings) -> Sidecar:
         if not file.exists():
             return _already_published(settings, fence)
         fail_at(settings, Failpoint.BEFORE_CHECKPOINT)
-        _checkpoint(settings, file)
+        _checkpoint(file)
         fail_at(settings, Failpoint.AFTER_CHECKPOINT_BEFORE_SYNC)
         connection = open_build(settings)
         try:
@@ -65,8 +65,8 @@ def require_gate(settings: Settings, build: str) -> None:
         raise GateError(f"gate marts has not judged {part}; run: c360 quality gate marts")
 
 
-def _checkpoint(settings: Settings, file: Path) -> None:
-    connection = duck.connect(settings, file)
+def _checkpoint(file: Path) -> None:
+    connection = duckdb.connect(str(file))
     try:
         connection.execute("checkpoint")
     finally:

@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from publishdrill.builds import make_build, pass_gate
 from settingskit import make_settings
-from smallkit import make_build, pass_gate
 
 from jobs.core.settings import Settings
 from jobs.warehouse.publish import publish

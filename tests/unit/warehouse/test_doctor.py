@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from click.testing import CliRunner, Result
-from smallkit import make_build
+from publishdrill.builds import make_build
 from test_publish import now_published, publish_until
 
 from jobs.core.context import Context

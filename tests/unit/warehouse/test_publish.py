@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from smallkit import make_build, pass_gate
+from publishdrill.builds import make_build, pass_gate
 
 from jobs.core.errors import PermanentError, RetryableError
 from jobs.core.failpoints import Failpoint, Sabotage

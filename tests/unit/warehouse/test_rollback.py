@@ -1,7 +1,7 @@
 """Going back to an earlier build: once, by name, after a crash; and what can no longer be gone back to."""
 
 import pytest
-from smallkit import make_build
+from publishdrill.builds import make_build
 from test_publish import now_published
 
 from jobs.core.errors import PermanentError, UsageError
