@@ -130,17 +130,20 @@ def doctor(context: Context, mend: bool) -> int:
 @click.option("--limit", default=100, show_default=True, help="Most rows of the printed table; not for --json, --csv.")
 @pass_context
 def sql(context: Context, query: str, style: str | None, limit: int) -> None:
-    """Query the published warehouse, read-only; files and network are out of reach.
+    """Query the published warehouse, read-only; files, network and settings are out of reach.
+
+    One SELECT, of at most C360_QUERY_SECONDS and C360_DUCKDB_MEMORY.
 
     \b
     Examples:
       c360 warehouse sql "select * from marts.dim_profiles limit 5"
       c360 warehouse sql --csv "from marts.kpi_daily order by kpi_date"
     """
-    from jobs.warehouse.query import render, run_query
+    from jobs.warehouse.query import answering, render
 
-    for line in render(*run_query(context.settings, query), style=style or "table", limit=limit):
-        click.echo(line)
+    with answering(context.settings, query) as (names, rows):
+        for line in render(names, rows, style=style or "table", limit=limit):
+            click.echo(line)
 
 
 @group.command()
