@@ -123,6 +123,32 @@ def doctor(context: Context, mend: bool) -> int:
     return int(blocking > 0)
 
 
+@group.command("export")
+@click.option("--to", required=True, metavar="PLACE", help="A folder, or s3://BUCKET/PREFIX.")
+@click.option("--format", "_", type=click.Choice(["parquet"]), default="parquet", show_default=True)
+@click.option("--keep", type=click.IntRange(1), default=2, show_default=True, help="Builds to leave in a folder.")
+@pass_context
+def export_command(context: Context, to: str, _: str, keep: int) -> None:
+    """Copy the public marts of the published build to Parquet, for tools that do not read DuckDB.
+
+    Each build gets a folder of its own; current.json names the one to read and moves last. In a bucket nothing is deleted.
+
+    \b
+    Examples:
+      c360 warehouse export --to /srv/bi/c360
+      c360 warehouse export --to s3://company-bi/c360
+    """
+    from jobs.lake.runs import stage
+    from jobs.warehouse.export import export
+    from jobs.warehouse.export_places import place_of
+
+    with stage(context, "warehouse.export") as current:
+        done = export(context.settings, place_of(context.settings, to, keep=keep))
+        current.rows_out = done.rows
+        current.details |= {"build_id": done.build_id, "to": to, "marts": len(done.marts)}
+    click.echo(f"build {done.build_id}: {len(done.marts)} marts, {done.rows:,} rows at {to}")
+
+
 @group.command()
 @click.argument("query")
 @click.option("--json", "style", flag_value="json", help="One JSON object per row.")

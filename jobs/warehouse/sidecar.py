@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from jobs.core.files import sync
+from jobs.core.files import write_durably
 from jobs.core.hashing import hash_file
 from jobs.core.settings import Settings
 from jobs.warehouse.paths import sidecar_file
@@ -44,11 +44,7 @@ def read(path: Path) -> Sidecar | None:
 
 def write(path: Path, sidecar: Sidecar) -> None:
     """Makes or replaces it durably and in one step; readable for whoever may read the file beside it."""
-    draft = path.with_name(path.name + ".tmp")
-    draft.write_text(json.dumps(asdict(sidecar), indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    sync(draft)
-    draft.replace(path)
-    sync(path.parent)
+    write_durably(path, json.dumps(asdict(sidecar), indent=2, sort_keys=True) + "\n", mode=0o644)
 
 
 def describe(file: Path, build: str, *, epoch: int, build_epoch: int) -> Sidecar:
