@@ -1,5 +1,7 @@
 """`c360 warehouse …`: build, publish, roll back, query."""
 
+from pathlib import Path
+
 import click
 
 from jobs.core.command import HintingGroup, pass_context
@@ -185,3 +187,20 @@ def tables(context: Context) -> None:
 
     for line in render(*list_tables(context.settings), style="table", limit=1000):
         click.echo(line)
+
+
+@group.command()
+@click.option(
+    "--to", type=click.Path(file_okay=False), default="docs-site", show_default=True, help="Folder of the page."
+)
+@pass_context
+def docs(context: Context, to: str) -> None:
+    """Write the dbt docs as one HTML file: models, columns, tests, lineage, and who uses what.
+
+    \b
+    Examples:
+      c360 warehouse docs --to /srv/docs/c360
+    """
+    from jobs.warehouse.docs import write_docs
+
+    click.echo(f"written: {write_docs(context.settings, context.clock.now(), Path(to))}")

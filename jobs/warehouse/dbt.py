@@ -67,7 +67,17 @@ def variables(settings: Settings, as_of: datetime) -> dict[str, str]:
 
 def arguments(settings: Settings, as_of: datetime, selection: list[str]) -> list[str]:
     """Command line of `dbt build`."""
-    folder = dbt_folder(settings)
+    selected = ["--select", *selection] if selection else []
+    return ["build", *_common(settings, as_of, dbt_folder(settings)), *selected]
+
+
+def docs_arguments(settings: Settings, as_of: datetime, folder: Path, *, with_tables: bool) -> list[str]:
+    """Command line of `dbt docs generate`; its profile and all that it writes are in `folder`."""
+    given = _common(settings, as_of, folder)
+    return ["docs", "generate", "--static", *given, *([] if with_tables else ["--empty-catalog"])]
+
+
+def _common(settings: Settings, as_of: datetime, folder: Path) -> list[str]:
     options = {
         "--project-dir": settings.project_root / "dbt_project",
         "--profiles-dir": folder,
@@ -78,26 +88,18 @@ def arguments(settings: Settings, as_of: datetime, selection: list[str]) -> list
         "--log-level-file": "info",
         "--vars": json.dumps(variables(settings, as_of)),
     }
-    given = [text for pair in options.items() for text in map(str, pair)]
-    return ["build", *given, *(["--select", *selection] if selection else [])]
+    return [text for pair in options.items() for text in map(str, pair)]
 
 
 def run_dbt(settings: Settings, database: Path, as_of: datetime, selection: list[str], extra: list[str]) -> Outcome:
     """One `dbt build`; raises PermanentError when dbt could not even start (a model that does not parse)."""
-    from dbt.cli.main import dbtRunner
-
     folder = dbt_folder(settings)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "profiles.yml").write_text(yaml.safe_dump(profile(settings, database)), encoding="utf-8")
-    try:
-        done = dbtRunner(callbacks=[_log_progress]).invoke([*arguments(settings, as_of, selection), *extra])
-    finally:
-        _release_file()
-    if done.exception is not None or done.result is None:
-        raise PermanentError(f"dbt could not run: {_one_line(str(done.exception))}; log: {folder / 'logs' / 'dbt.log'}")
+    found = invoke_dbt([*arguments(settings, as_of, selection), *extra], f"; log: {folder / 'logs' / 'dbt.log'}")
     counts: dict[str, int] = {}
     failures = []
-    for result in getattr(done.result, "results", []):
+    for result in getattr(found, "results", []):
         kind = str(result.node.resource_type)
         if kind == "exposure":  # nothing was run: dbt lists what stands behind the built models
             continue
@@ -105,6 +107,19 @@ def run_dbt(settings: Settings, database: Path, as_of: datetime, selection: list
         if str(result.status) in BROKEN:
             failures.append(Failure(result.node.name, kind, str(result.status), _one_line(str(result.message))))
     return Outcome(counts, tuple(failures))
+
+
+def invoke_dbt(command: list[str], where: str = "") -> Any:
+    """What dbt returns; raises PermanentError, with `where` behind it, when dbt could not do it at all."""
+    from dbt.cli.main import dbtRunner
+
+    try:
+        done = dbtRunner(callbacks=[_log_progress]).invoke(command)
+    finally:
+        _release_file()
+    if done.exception is not None or done.result is None:
+        raise PermanentError(f"dbt could not run: {_one_line(str(done.exception))}{where}")
+    return done.result
 
 
 def raise_failures(outcome: Outcome) -> None:
