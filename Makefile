@@ -144,12 +144,15 @@ bench-collector: setup ## events per second that the collector acknowledges, bes
 bench-ingest: setup ## the ingest stream beside a DuckDB + delta-rs loop, its growth and its latency; PART=throughput for one
 	@$(BIN)/python benchmarks/ingest.py $(PART)
 
-.PHONY: drill-rotation drill-vacuum
+.PHONY: drill-rotation drill-vacuum drill-publish
 drill-rotation: setup ## change the token key between two deliveries of 100,000 people, then attack the tokens
 	@$(BIN)/python benchmarks/rotation.py
 
 drill-vacuum: setup ## 100 vacuums against 10,000 appends
 	@$(BIN)/python benchmarks/vacuum_race.py
+
+drill-publish: setup ## 300 publishes and 50 kills of the publisher under four readers; SEED=1
+	@PYTHONPATH=tests $(BIN)/python -m publishdrill $(if $(SEED),--seed $(SEED))
 
 ## ---- housekeeping --------------------------------------------------------------------------------------------------
 

@@ -37,6 +37,10 @@ class Failpoint(StrEnum):
     AFTER_OLD_CHECKPOINT_ASIDE = "after_old_checkpoint_aside"
     AFTER_ROTATION_STEP = "after_rotation_step"
     AFTER_RETIREMENT_STEP = "after_retirement_step"
+    BEFORE_CHECKPOINT = "before_checkpoint"
+    AFTER_CHECKPOINT_BEFORE_SYNC = "after_checkpoint_before_sync"
+    AFTER_SYNC_BEFORE_REPLACE = "after_sync_before_replace"
+    AFTER_REPLACE_BEFORE_SIDECAR = "after_replace_before_sidecar"
 
 
 class Sabotage(StrEnum):
@@ -48,6 +52,8 @@ class Sabotage(StrEnum):
     EVENT_TIME_WATERMARK = "event_time_watermark"
     NO_MANIFEST_CHECK = "no_manifest_check"
     IGNORE_DATA_LOSS = "ignore_data_loss"
+    PUBLISH_BY_COPY = "publish_by_copy"
+    IGNORE_EPOCH = "ignore_epoch"
 
 
 def fail_at(settings: Settings, name: Failpoint) -> None:

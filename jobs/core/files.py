@@ -13,12 +13,12 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_durably(path: Path, content: bytes | str) -> None:
+def write_durably(path: Path, content: bytes | str, *, mode: int = 0o600) -> None:
     """Makes or replaces a file in a folder that exists: a reader, and a start after a crash, sees all of the new content or
-    all of the old. Only its owner may read it. Two writers at once are the caller's to prevent."""
+    all of the old. Only its owner may read it, unless `mode` says more. Two writers at once are the caller's to prevent."""
     partial = path.with_name(f".{path.name}.partial")
     partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content.encode() if isinstance(content, str) else content)
         file.flush()

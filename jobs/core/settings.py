@@ -19,6 +19,7 @@ from jobs.core.settings_collector import CollectorSettings
 from jobs.core.settings_kafka import KafkaSettings
 from jobs.core.settings_maintenance import MaintenanceSettings
 from jobs.core.settings_transport import TransportSettings
+from jobs.core.settings_warehouse import WarehouseSettings
 
 PREFIX = "C360_"
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +44,7 @@ def _absolute(value: object) -> object:
     return Path(str(value)).expanduser().resolve()
 
 
-class Settings(CollectorSettings, KafkaSettings, MaintenanceSettings, TransportSettings):
+class Settings(CollectorSettings, KafkaSettings, MaintenanceSettings, TransportSettings, WarehouseSettings):
     """All settings of c360. Every field can be set as `C360_<FIELD>`; unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,4 +1,4 @@
-"""Objects on S3, or on a store that speaks like it: list a prefix, fetch an object. Nothing is ever written there.
+"""Objects on S3, or on a store that speaks like it: list a prefix, fetch an object, put one. Nothing is ever deleted there.
 
 Credentials come from boto3's own chain, or from the file that the settings name; they are in no log and no error.
 """
@@ -83,6 +83,18 @@ class ObjectStore:
             raise  # of our own disk: botocore's errors are none
         except Exception as error:
             raise _explained(error, f"an object of bucket {stored.bucket}") from error
+
+    def put(self, bucket: str, key: str, content: IO[bytes]) -> None:
+        """Makes or replaces an object, in parts when it is large; others see all of it or none.
+
+        Raises AuthError, PermanentError or RetryableError when the store does not take it.
+        """
+        try:
+            self._client.upload_fileobj(content, bucket, key, ExtraArgs={"ChecksumAlgorithm": "SHA256"})
+        except OSError:
+            raise  # of our own disk
+        except Exception as error:
+            raise _explained(error, f"an object of bucket {bucket}") from error
 
     def _copy(self, stored: StoredObject, out: IO[bytes]) -> Iterator[int]:
         version = {"VersionId": stored.version} if stored.version else {}
@@ -180,7 +192,7 @@ def _of_code(code: str, what: str) -> C360Error:
     if code in ASLEEP:
         return ObjectNotTakenError("archived", "it is in an archive class; restore it first")
     if code in AUTH:
-        return AuthError(f"{what}: S3 answered {code}; check the credentials and what they may read")
+        return AuthError(f"{what}: S3 answered {code}; check the credentials and what they may do")
     if code in LATER:
         return RetryableError(f"{what}: S3 answered {code}; run it again")
     return PermanentError(f"{what}: S3 answered {code}; check bucket and prefix")

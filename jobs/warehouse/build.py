@@ -16,15 +16,17 @@ from jobs.core.token_lock import tokens_in_use
 from jobs.lake import delta, duck
 from jobs.lake.runs import Stage
 from jobs.warehouse.dbt import Outcome, raise_failures, run_dbt
+from jobs.warehouse.epoch import Fence
 from jobs.warehouse.lock import writer_lock
-from jobs.warehouse.paths import as_of_file, build_file, public_marts
+from jobs.warehouse.paths import as_of_file, build_file, public_marts, wal_file
 from jobs.warehouse.reading import Reading, reading_now, reading_of_run
+from jobs.warehouse.stamp import stamp
 
 # What the ops schema shows is always of the day, whatever else is selected.
 ALWAYS = "path:models/ops"
 # Unit tests judge the SQL, not the data: once is enough, and on Spark a query costs far more.
 NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
-BUILD_INFO = "build_id varchar, built_at timestamp, lake_versions varchar, run_id varchar"
+BUILD_INFO = "build_id varchar, built_at timestamp, lake_versions varchar, run_id varchar, epoch bigint"
 
 
 def build(context: Context, stage: Stage, *, select: str | None = None) -> str:
@@ -35,7 +37,7 @@ def build(context: Context, stage: Stage, *, select: str | None = None) -> str:
     Raises GateError when data tests fail, PermanentError when a model or unit test does, RetryableError when locked.
     """
     settings = context.settings
-    with tokens_in_use(settings), writer_lock(settings):
+    with tokens_in_use(settings), writer_lock(settings) as fence:
         reading = reading_now(settings, context.clock.now())
         stage.rows_in = delta.row_count(settings, "silver_events")
         _note_reading(settings, stage, reading)
@@ -43,7 +45,7 @@ def build(context: Context, stage: Stage, *, select: str | None = None) -> str:
             return _build_on_spark(settings, stage, reading, select)
         file = _prepare_file(settings, build_file(settings), from_published=bool(select))
         selection = [*select.split(), ALWAYS] if select else []
-        return _build_file(context, stage, file, reading, selection=selection)
+        return _build_file(context, stage, file, reading, fence, selection=selection)
 
 
 def build_as_of(context: Context, stage: Stage, as_of: datetime | None, pin: str | None) -> Path:
@@ -61,13 +63,13 @@ def build_as_of(context: Context, stage: Stage, as_of: datetime | None, pin: str
         )
     if as_of is not None and as_of > context.clock.now():
         raise UsageError(f"--as-of {as_of.isoformat()} is still to come; now is {context.clock.now().isoformat()}")
-    with tokens_in_use(settings), writer_lock(settings):
+    with tokens_in_use(settings), writer_lock(settings) as fence:
         now = reading_now(settings, as_of or context.clock.now())
         reading = reading_of_run(settings, pin, as_of) if pin else now
         _note_reading(settings, stage, reading)
         target = as_of_file(settings, reading.as_of, pin)
         draft = _prepare_file(settings, target.with_suffix(".tmp"), from_published=False)
-        _build_file(context, stage, draft, reading, extra=NO_UNIT_TESTS)
+        _build_file(context, stage, draft, reading, fence, extra=NO_UNIT_TESTS)
         connection = duck.connect(settings, draft)
         try:
             connection.execute("checkpoint")
@@ -82,6 +84,7 @@ def _build_file(
     stage: Stage,
     file: Path,
     reading: Reading,
+    fence: Fence,
     *,
     selection: Sequence[str] = (),
     extra: Sequence[str] = (),
@@ -92,7 +95,8 @@ def _build_file(
     raise_failures(outcome)
     build_id = uuid.uuid4().hex
     versions = json.dumps(dict(reading.versions), sort_keys=True)
-    info = [build_id, context.clock.now().replace(tzinfo=None), versions, context.run_id]
+    info = [build_id, context.clock.now().replace(tzinfo=None), versions, context.run_id, fence.epoch]
+    fence.check()  # the file of that name may be another writer's by now
     stage.rows_out = _finish(file, info)
     stage.details |= {"build_id": build_id}
     return build_id
@@ -108,7 +112,7 @@ def _note_reading(settings: Settings, stage: Stage, reading: Reading) -> None:
 def _prepare_file(settings: Settings, file: Path, *, from_published: bool) -> Path:
     """An empty place, or a copy of the published file without its build id. The Delta extension is put where dbt finds it."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    for old in (file, file.with_name(file.name + ".wal")):
+    for old in (file, wal_file(file)):
         old.unlink(missing_ok=True)
     if from_published:
         if not settings.warehouse_file.exists():
@@ -125,13 +129,14 @@ def _prepare_file(settings: Settings, file: Path, *, from_published: bool) -> Pa
 
 
 def _finish(file: Path, info: list[object]) -> int:
-    """Writes `ops.build_info` and counts the rows of the public marts."""
+    """Writes `ops.build_info` and the build id of every table, and counts the rows of the public marts."""
     connection = duckdb.connect(str(file))
     try:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("create schema if not exists ops")
         connection.execute(f"create or replace table ops.build_info ({BUILD_INFO})")
-        connection.execute("insert into ops.build_info values (?, ?, ?, ?)", info)
+        connection.execute("insert into ops.build_info values (?, ?, ?, ?, ?)", info)
+        stamp(connection, str(info[0]))
         counts = [connection.execute(f"select count(*) from {name}").fetchall()[0][0] for name in public_marts()]
     finally:
         connection.close()

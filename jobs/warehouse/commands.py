@@ -1,6 +1,7 @@
-"""`c360 warehouse …`: build, publish, query."""
+"""`c360 warehouse …`: build, publish, roll back, query."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
@@ -82,8 +83,89 @@ def publish_command(context: Context) -> None:
 
     with stage(context, "warehouse.publish") as current:
         done = publish(context.settings)
-        current.details |= {"build_id": done.build_id, "sha256": done.sha256}
+        current.details |= {"build_id": done.build_id, "sha256": done.sha256, "epoch": done.epoch}
     click.echo(f"build {done.build_id} is published: {context.settings.warehouse_file}")
+
+
+@group.command("rollback")
+@click.argument("build_id", required=False)
+@pass_context
+def rollback_command(context: Context, build_id: str | None) -> None:
+    """Publish the build before the present one again, or the one named. Run twice, it goes back once.
+
+    The next build that is published takes its place as usual: stop the DAGs, or mend what was wrong, first.
+
+    \b
+    Examples:
+      c360 warehouse rollback
+      c360 warehouse rollback 3f0c8a      the full id, e.g. to go forward again
+    """
+    from jobs.lake.runs import stage
+    from jobs.warehouse.rollback import rollback
+
+    with stage(context, "warehouse.rollback") as current:
+        done = rollback(context.settings, build_id)
+        current.details |= {"build_id": done.build_id, "withdrawn": done.withdrawn, "epoch": done.epoch}
+    instead = f", instead of {done.withdrawn}" if done.withdrawn else ""
+    click.echo(f"build {done.build_id} is published{instead}: {context.settings.warehouse_file}")
+
+
+@group.command()
+@click.option("--repair", "mend", is_flag=True, help="Put it right; rebuild from the lake where that is what it takes.")
+@pass_context
+def doctor(context: Context, mend: bool) -> int:
+    """Examine the published warehouse: its sha256, every value of every table, what a crash has left, the room on the disk.
+
+    Exit code 1 when readers are affected. The warehouse can always be built anew from the lake, to equal tables at an equal
+    clock.
+
+    \b
+    Examples:
+      c360 warehouse doctor
+      c360 warehouse doctor --repair
+    """
+    from jobs.lake.runs import stage
+    from jobs.warehouse.doctor import diagnose
+    from jobs.warehouse.repair import repair
+
+    found = diagnose(context.settings)
+    if mend and found:
+        with stage(context, "warehouse.repair") as current:
+            current.details["findings"] = [finding.what for finding in found]
+            for line in repair(context.settings, found):
+                click.echo(f"repair      {line}")
+        found = diagnose(context.settings)
+    for finding in found:
+        click.echo(f"{finding.kind:<10}  {finding}")
+    blocking = sum(finding.blocks for finding in found)
+    click.echo("the published warehouse is whole" if not blocking else f"{blocking} findings affect readers")
+    return int(blocking > 0)
+
+
+@group.command("export")
+@click.option("--to", required=True, metavar="PLACE", help="A folder, or s3://BUCKET/PREFIX.")
+@click.option("--format", "_", type=click.Choice(["parquet"]), default="parquet", show_default=True)
+@click.option("--keep", type=click.IntRange(1), default=2, show_default=True, help="Builds to leave in a folder.")
+@pass_context
+def export_command(context: Context, to: str, _: str, keep: int) -> None:
+    """Copy the public marts of the published build to Parquet, for tools that do not read DuckDB.
+
+    Each build gets a folder of its own; current.json names the one to read and moves last. In a bucket nothing is deleted.
+
+    \b
+    Examples:
+      c360 warehouse export --to /srv/bi/c360
+      c360 warehouse export --to s3://company-bi/c360
+    """
+    from jobs.lake.runs import stage
+    from jobs.warehouse.export import export
+    from jobs.warehouse.export_places import place_of
+
+    with stage(context, "warehouse.export") as current:
+        done = export(context.settings, place_of(context.settings, to, keep=keep))
+        current.rows_out = done.rows
+        current.details |= {"build_id": done.build_id, "to": to, "marts": len(done.marts)}
+    click.echo(f"build {done.build_id}: {len(done.marts)} marts, {done.rows:,} rows at {to}")
 
 
 @group.command()
@@ -93,17 +175,20 @@ def publish_command(context: Context) -> None:
 @click.option("--limit", default=100, show_default=True, help="Most rows of the printed table; not for --json, --csv.")
 @pass_context
 def sql(context: Context, query: str, style: str | None, limit: int) -> None:
-    """Query the published warehouse, read-only; files and network are out of reach.
+    """Query the published warehouse, read-only; files, network and settings are out of reach.
+
+    One SELECT, of at most C360_QUERY_SECONDS and C360_DUCKDB_MEMORY.
 
     \b
     Examples:
       c360 warehouse sql "select * from marts.dim_profiles limit 5"
       c360 warehouse sql --csv "from marts.kpi_daily order by kpi_date"
     """
-    from jobs.warehouse.query import render, run_query
+    from jobs.warehouse.query import answering, render
 
-    for line in render(*run_query(context.settings, query), style=style or "table", limit=limit):
-        click.echo(line)
+    with answering(context.settings, query) as (names, rows):
+        for line in render(names, rows, style=style or "table", limit=limit):
+            click.echo(line)
 
 
 @group.command()
@@ -119,3 +204,20 @@ def tables(context: Context) -> None:
 
     for line in render(*list_tables(context.settings), style="table", limit=1000):
         click.echo(line)
+
+
+@group.command()
+@click.option(
+    "--to", type=click.Path(file_okay=False), default="docs-site", show_default=True, help="Folder of the page."
+)
+@pass_context
+def docs(context: Context, to: str) -> None:
+    """Write the dbt docs as one HTML file: models, columns, tests, lineage, and who uses what.
+
+    \b
+    Examples:
+      c360 warehouse docs --to /srv/docs/c360
+    """
+    from jobs.warehouse.docs import write_docs
+
+    click.echo(f"written: {write_docs(context.settings, context.clock.now(), Path(to))}")

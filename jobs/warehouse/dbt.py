@@ -72,7 +72,17 @@ def variables(settings: Settings, reading: Reading) -> dict[str, object]:
 
 def arguments(settings: Settings, reading: Reading, selection: list[str]) -> list[str]:
     """Command line of `dbt build`."""
-    folder = dbt_folder(settings)
+    selected = ["--select", *selection] if selection else []
+    return ["build", *_common(settings, reading, dbt_folder(settings)), *selected]
+
+
+def docs_arguments(settings: Settings, reading: Reading, folder: Path, *, with_tables: bool) -> list[str]:
+    """Command line of `dbt docs generate`; its profile and all that it writes are in `folder`."""
+    given = _common(settings, reading, folder)
+    return ["docs", "generate", "--static", *given, *([] if with_tables else ["--empty-catalog"])]
+
+
+def _common(settings: Settings, reading: Reading, folder: Path) -> list[str]:
     options = {
         "--project-dir": settings.project_root / "dbt_project",
         "--profiles-dir": folder,
@@ -83,26 +93,18 @@ def arguments(settings: Settings, reading: Reading, selection: list[str]) -> lis
         "--log-level-file": "info",
         "--vars": json.dumps(variables(settings, reading)),
     }
-    given = [text for pair in options.items() for text in map(str, pair)]
-    return ["build", *given, *(["--select", *selection] if selection else [])]
+    return [text for pair in options.items() for text in map(str, pair)]
 
 
 def run_dbt(settings: Settings, database: Path, reading: Reading, selection: list[str], extra: list[str]) -> Outcome:
     """One `dbt build`; raises PermanentError when dbt could not even start (a model that does not parse)."""
-    from dbt.cli.main import dbtRunner
-
     folder = dbt_folder(settings)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "profiles.yml").write_text(yaml.safe_dump(profile(settings, database)), encoding="utf-8")
-    try:
-        done = dbtRunner(callbacks=[_log_progress]).invoke([*arguments(settings, reading, selection), *extra])
-    finally:
-        _release_file()
-    if done.exception is not None or done.result is None:
-        raise PermanentError(f"dbt could not run: {_one_line(str(done.exception))}; log: {folder / 'logs' / 'dbt.log'}")
+    found = invoke_dbt([*arguments(settings, reading, selection), *extra], f"; log: {folder / 'logs' / 'dbt.log'}")
     counts: dict[str, int] = {}
     failures = []
-    for result in getattr(done.result, "results", []):
+    for result in getattr(found, "results", []):
         kind = str(result.node.resource_type)
         if kind == "exposure":  # nothing was run: dbt lists what stands behind the built models
             continue
@@ -110,6 +112,19 @@ def run_dbt(settings: Settings, database: Path, reading: Reading, selection: lis
         if str(result.status) in BROKEN:
             failures.append(Failure(result.node.name, kind, str(result.status), _one_line(str(result.message))))
     return Outcome(counts, tuple(failures))
+
+
+def invoke_dbt(command: list[str], where: str = "") -> Any:
+    """What dbt returns; raises PermanentError, with `where` behind it, when dbt could not do it at all."""
+    from dbt.cli.main import dbtRunner
+
+    try:
+        done = dbtRunner(callbacks=[_log_progress]).invoke(command)
+    finally:
+        _release_file()
+    if done.exception is not None or done.result is None:
+        raise PermanentError(f"dbt could not run: {_one_line(str(done.exception))}{where}")
+    return done.result
 
 
 def raise_failures(outcome: Outcome) -> None:

@@ -29,6 +29,26 @@ def sidecar_file(settings: Settings) -> Path:
     return settings.warehouse_file.with_name(settings.warehouse_file.name + ".json")
 
 
+def pending_file(settings: Settings) -> Path:
+    """The sidecar of the file that is about to be swapped in; there only while that is going on, or was broken off."""
+    return settings.warehouse_file.with_name(settings.warehouse_file.name + ".next.json")
+
+
+def wal_file(file: Path) -> Path:
+    """DuckDB's write-ahead log of a file. Beside a published file there must be none: it would belong to another."""
+    return file.with_name(file.name + ".wal")
+
+
+def previous_folder(settings: Settings) -> Path:
+    """`<build id>.duckdb` and its sidecar, for a rollback."""
+    return settings.home / "warehouse" / "previous"
+
+
+def epoch_folder(settings: Settings) -> Path:
+    """One empty file per writer, named by its epoch."""
+    return settings.home / "warehouse" / "epochs"
+
+
 def dbt_folder(settings: Settings) -> Path:
     """Profile, compiled SQL, artifacts and logs of dbt."""
     return settings.home / "warehouse" / "dbt"

@@ -1,56 +1,51 @@
 """Publishes the private build: checked, written down, and swapped onto the fixed path in one step."""
 
-import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import duckdb
 
 from expectations import contracts
-from jobs.core.errors import GateError, PermanentError
+from jobs.core.errors import GateError, PermanentError, RetryableError
+from jobs.core.failpoints import Failpoint, fail_at
 from jobs.core.files import sync
-from jobs.core.hashing import hash_file
 from jobs.core.settings import Settings
-from jobs.lake import delta, duck
+from jobs.lake import delta
+from jobs.warehouse.epoch import Fence
 from jobs.warehouse.lock import writer_lock
-from jobs.warehouse.paths import build_file, sidecar_file
-from jobs.warehouse.reader import build_id, open_build, open_published, require_own_run
-
-
-@dataclass(frozen=True)
-class Sidecar:
-    """What the published file is; `sha256` is of the file, `storage_version` tells which DuckDB can read it."""
-
-    build_id: str
-    sha256: str
-    duckdb_version: str
-    storage_version: str
+from jobs.warehouse.paths import build_file, sidecar_file, wal_file
+from jobs.warehouse.reader import build_epoch, build_id, open_build, open_published, require_own_run
+from jobs.warehouse.sidecar import Sidecar, describe, read_sidecar, write
+from jobs.warehouse.stamp import foreign
+from jobs.warehouse.swap import finish_broken_off, swap_in
 
 
 def publish(settings: Settings) -> Sidecar:
     """Replaces the published warehouse by the private build; readers never wait and never see half of it.
 
     Raises GateError unless the gate `marts` has passed this very build, PermanentError when the build is not whole,
-    RetryableError when it is of another run. The published file stays as it was in all cases.
-    Publishing twice is publishing once.
+    RetryableError when it is of another run, older than what is published, or another writer has taken over. The
+    published file stays as it was in all cases. Publishing twice is publishing once; a publish that was broken off is
+    finished by the next one.
     """
-    with writer_lock(settings):
+    with writer_lock(settings) as fence:
+        finish_broken_off(settings)
         file = build_file(settings)
         if not file.exists():
-            return _already_published(settings)
-        _checkpoint(settings, file)
+            return _already_published(settings, fence)
+        fail_at(settings, Failpoint.BEFORE_CHECKPOINT)
+        _checkpoint(file)
+        fail_at(settings, Failpoint.AFTER_CHECKPOINT_BEFORE_SYNC)
         connection = open_build(settings)
         try:
-            _require_marts(connection)
-            found = str(build_id(connection))
+            found, epoch = str(build_id(connection)), build_epoch(connection)
+            _require_whole(connection, found)
         finally:
             connection.close()
         require_gate(settings, found)
-        sidecar = _describe(file, found)
+        _require_newer(settings, epoch)
         sync(file)
-        settings.warehouse_file.with_name(settings.warehouse_file.name + ".wal").unlink(missing_ok=True)
-        file.replace(settings.warehouse_file)
-        _write_sidecar(settings, sidecar)
+        sidecar = describe(file, found, epoch=fence.epoch, build_epoch=epoch)
+        swap_in(fence, file, sidecar)
         return sidecar
 
 
@@ -70,17 +65,18 @@ def require_gate(settings: Settings, build: str) -> None:
         raise GateError(f"gate marts has not judged {part}; run: c360 quality gate marts")
 
 
-def _checkpoint(settings: Settings, file: Path) -> None:
-    connection = duck.connect(settings, file)
+def _checkpoint(file: Path) -> None:
+    connection = duckdb.connect(str(file))
     try:
         connection.execute("checkpoint")
     finally:
         connection.close()
-    if file.with_name(file.name + ".wal").exists():
+    if wal_file(file).exists():
         raise PermanentError("the build still has a write-ahead log after its checkpoint; run: c360 warehouse build")
 
 
-def _require_marts(connection: duckdb.DuckDBPyConnection) -> None:
+def _require_whole(connection: duckdb.DuckDBPyConnection, build: str) -> None:
+    """All marts are there, and every table is of this build."""
     there = {
         row[0]
         for row in connection.execute("select table_name from duckdb_tables where schema_name = 'marts'").fetchall()
@@ -88,41 +84,37 @@ def _require_marts(connection: duckdb.DuckDBPyConnection) -> None:
     missing = sorted(set(contracts.marts()) - there)
     if missing:
         raise PermanentError(f"the build lacks marts {', '.join(missing)}; run: c360 warehouse build")
+    if others := foreign(connection, build):
+        raise PermanentError(
+            f"{len(others)} tables do not carry the id of this build ({', '.join(others[:3])}); run: c360 warehouse build"
+        )
 
 
-def _describe(file: Path, build: str) -> Sidecar:
-    connection = duckdb.connect()
-    try:
-        connection.execute(f"attach '{file}' as published (read_only)")
-        tags = connection.execute("select tags from duckdb_databases() where database_name = 'published'").fetchall()
-    finally:
-        connection.close()
-    storage = str((tags[0][0] or {}).get("storage_version", "unknown"))
-    return Sidecar(build, hash_file(file), duckdb.__version__, storage)
+def _require_newer(settings: Settings, epoch: int) -> None:
+    """A build that was begun before the published one was is a leftover: of a writer that stood still, or of a copy."""
+    published = read_sidecar(settings)
+    if published is not None and epoch < published.build_epoch:
+        raise RetryableError(
+            f"the private build is of epoch {epoch}, older than the published one ({published.build_epoch}); "
+            "nothing was published; run: c360 warehouse build"
+        )
 
 
-def _already_published(settings: Settings) -> Sidecar:
-    """The build has been moved away by an earlier publish: that one stands; its sidecar is written again if it is not its."""
+def _already_published(settings: Settings, fence: Fence) -> Sidecar:
+    """The build has been moved away by an earlier publish: that one stands. A missing sidecar is written anew."""
     if not settings.warehouse_file.exists():
         raise PermanentError("there is no build to publish; run: c360 warehouse build")
     connection = open_published(settings)
     try:
         require_own_run(settings, connection, "published")
-        found = str(build_id(connection))
+        found, epoch = str(build_id(connection)), build_epoch(connection)
     finally:
         connection.close()
-    known = sidecar_file(settings)
-    if known.exists() and (written := json.loads(known.read_text(encoding="utf-8")))["build_id"] == found:
-        return Sidecar(**written)
-    sidecar = _describe(settings.warehouse_file, found)
-    _write_sidecar(settings, sidecar)
+    known = read_sidecar(settings)
+    if known is not None and known.build_id == found:
+        return known
+    if sidecar_file(settings).exists():
+        raise PermanentError("the published file is not what its sidecar says; run: c360 warehouse doctor")
+    sidecar = describe(settings.warehouse_file, found, epoch=fence.epoch, build_epoch=epoch)
+    write(sidecar_file(settings), sidecar)
     return sidecar
-
-
-def _write_sidecar(settings: Settings, sidecar: Sidecar) -> None:
-    target = sidecar_file(settings)
-    draft = target.with_name(target.name + ".tmp")
-    draft.write_text(json.dumps(asdict(sidecar), indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    sync(draft)
-    draft.replace(target)
-    sync(target.parent)

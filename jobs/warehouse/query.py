@@ -3,31 +3,58 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
 from typing import Any, TypeAlias
 
 import duckdb
 
-from jobs.core.errors import UsageError
+from jobs.core.errors import PermanentError, UsageError
 from jobs.core.settings import Settings
 from jobs.warehouse.paths import INTERNAL_SCHEMAS
 from jobs.warehouse.reader import open_published
 
-Answer: TypeAlias = tuple[list[str], list[tuple[Any, ...]]]
+Row: TypeAlias = tuple[Any, ...]
+Answer: TypeAlias = tuple[list[str], list[Row]]
 WIDEST = 60
+BLOCK = 1_000
+READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+# Told to log into a file, which it may not make, DuckDB 1.5 aborts the process. Drop when it raises an error instead.
+FATAL = "enable_logging"
+
+
+@contextmanager
+def answering(settings: Settings, query: str) -> Iterator[tuple[list[str], Iterator[Row]]]:
+    """Column names, and rows as they are fetched. One statement that reads; files, network and settings are out of reach.
+
+    Raises UsageError with DuckDB's own words when the query is wrong or not allowed or takes more memory than it may,
+    PermanentError when it takes longer than `query_seconds`, the fetching included.
+    """
+    connection = open_published(settings)
+    done, late = threading.Event(), threading.Event()
+    watch = threading.Thread(target=_stop_late, args=(connection, done, late, settings.query_seconds), daemon=True)
+    watch.start()
+    try:
+        found = connection.execute(_reading(connection, query))
+        yield [column[0] for column in found.description or []], _fetched(found)
+    except duckdb.Error as error:
+        if late.is_set():  # an interrupt comes under several names
+            raise PermanentError(
+                f"query stopped after {settings.query_seconds:g} seconds; narrow it, or raise C360_QUERY_SECONDS"
+            ) from error
+        raise UsageError(f"query refused: {' '.join(str(error).split())[:400]}") from error
+    finally:
+        done.set()
+        watch.join()
+        connection.close()
 
 
 def run_query(settings: Settings, query: str) -> Answer:
-    """Column names and rows; raises UsageError with DuckDB's own words when the query is wrong or not allowed."""
-    connection = open_published(settings)
-    try:
-        found = connection.execute(query)
-        names = [column[0] for column in found.description or []]
-        return names, found.fetchall()
-    except duckdb.Error as error:
-        raise UsageError(f"query refused: {' '.join(str(error).split())[:400]}") from error
-    finally:
-        connection.close()
+    """All of it at once; for small answers."""
+    with answering(settings, query) as (names, rows):
+        return names, list(rows)
 
 
 def list_tables(settings: Settings) -> Answer:
@@ -40,25 +67,52 @@ def list_tables(settings: Settings) -> Answer:
     )
 
 
-def render(names: list[str], rows: list[tuple[Any, ...]], *, style: str, limit: int) -> Iterator[str]:
+def render(names: list[str], rows: Iterable[Row], *, style: str, limit: int) -> Iterator[str]:
     """The lines of a table (at most `limit` rows), of CSV, or one JSON object per row."""
     if style == "json":
         yield from (json.dumps(dict(zip(names, row, strict=True)), default=str) for row in rows)
     elif style == "csv":
-        yield from (_csv_line(row) for row in [tuple(names), *rows])
+        yield _csv_line(names)
+        yield from (_csv_line(row) for row in rows)
     else:
-        yield from _table(names, rows[:limit])
-        if len(rows) > limit:
-            yield f"… {len(rows) - limit:,} more rows; use --limit, --csv or --json"
+        remaining = iter(rows)
+        yield from _table(names, list(islice(remaining, limit)))
+        if more := sum(1 for _ in remaining):
+            yield f"… {more:,} more rows; use --limit, --csv or --json"
 
 
-def _csv_line(row: tuple[Any, ...]) -> str:
+def _reading(connection: duckdb.DuckDBPyConnection, query: str) -> str:
+    """The query, if it is one statement that reads. The connection would let some others pass that change only itself."""
+    statements = connection.extract_statements(query)
+    if len(statements) != 1 or statements[0].type not in READING:
+        raise UsageError("query refused: expected one SELECT, or EXPLAIN of one (a PIVOT needs its values: `in (…)`)")
+    if FATAL in query.lower():
+        raise UsageError(f"query refused: {FATAL} is not allowed")
+    return query
+
+
+def _stop_late(
+    connection: duckdb.DuckDBPyConnection, done: threading.Event, late: threading.Event, seconds: float
+) -> None:
+    """Interrupts what runs after the time is over, again and again: an interrupt between two fetches is lost."""
+    if not done.wait(seconds):
+        late.set()
+        while not done.wait(0.05):
+            connection.interrupt()
+
+
+def _fetched(found: duckdb.DuckDBPyConnection) -> Iterator[Row]:
+    while block := found.fetchmany(BLOCK):
+        yield from block
+
+
+def _csv_line(row: Iterable[Any]) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="").writerow(row)
     return out.getvalue()
 
 
-def _table(names: list[str], rows: list[tuple[Any, ...]]) -> Iterator[str]:
+def _table(names: list[str], rows: list[Row]) -> Iterator[str]:
     cells = [["" if value is None else _shortened(str(value)) for value in row] for row in rows]
     widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(names)]
     is_number = [any(not isinstance(row[i], str) and row[i] is not None for row in rows) for i in range(len(names))]

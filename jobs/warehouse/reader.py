@@ -69,17 +69,28 @@ def build_id(connection: duckdb.DuckDBPyConnection) -> str | None:
     return str(found[0][0]) if found else None
 
 
+def build_epoch(connection: duckdb.DuckDBPyConnection) -> int:
+    """The epoch of the writer that built what the connection reads; 0 when it was built before epochs were written down."""
+    try:
+        found = connection.execute("select epoch from ops.build_info").fetchall()
+    except (duckdb.CatalogException, duckdb.BinderException):
+        return 0
+    return int(found[0][0]) if found else 0
+
+
 def _open(settings: Settings, file: Path) -> duckdb.DuckDBPyConnection:
     options: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": settings.duckdb_memory,
         "threads": settings.duckdb_threads,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
+        "max_temp_directory_size": settings.query_spill,
     }
     try:
         connection = duckdb.connect(str(file), read_only=True, config=options)
-    except duckdb.IOException as error:
-        raise PermanentError(f"{file} cannot be read: {' '.join(str(error).split())[:200]}") from error
+    except duckdb.Error as error:
+        said = " ".join(str(error).split())[:200]
+        raise PermanentError(f"{file} cannot be read: {said}; run: c360 warehouse doctor") from error
     connection.execute("set TimeZone = 'UTC'")
     connection.execute("set enable_progress_bar = false")
     connection.execute(f"set temp_directory = '{settings.home / 'duckdb' / 'tmp'}'")

@@ -18,6 +18,7 @@ from jobs.warehouse.paths import build_file, sidecar_file
 from jobs.warehouse.publish import publish
 from jobs.warehouse.query import list_tables, render, run_query
 from jobs.warehouse.reader import open_build, open_published
+from jobs.warehouse.stamp import stamps
 
 CLUSTERS = "source:lake.gold_profile_clusters+"
 
@@ -102,7 +103,16 @@ def test_publishing_describes_the_file_and_twice_is_once(warehouse: Warehouse) -
     assert sidecar["duckdb_version"] == duckdb.__version__
     assert sidecar["storage_version"].startswith("v1.")
     assert publish(settings).sha256 == sidecar["sha256"]
+    assert sidecar["epoch"] > sidecar["build_epoch"] > 0
     assert not settings.warehouse_file.with_name("c360.duckdb.wal").exists()
+
+
+def test_every_table_carries_the_id_of_the_build(warehouse: Warehouse) -> None:
+    connection = open_published(warehouse.settings)
+    carried = stamps(connection)
+    connection.close()
+    assert {"staging.stg_lake__events", "marts.dim_profiles", "ops.build_info"} <= set(carried)
+    assert set(carried.values()) == {warehouse.build_id}
 
 
 def test_a_reader_keeps_its_build_while_the_next_one_is_published(warehouse: Warehouse, spare: Settings) -> None:

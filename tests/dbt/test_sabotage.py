@@ -24,6 +24,7 @@ from jobs.core.hashing import hash_file
 from jobs.core.settings import Settings
 from jobs.lake import delta
 from jobs.warehouse.paths import build_file
+from jobs.warehouse.stamp import stamp
 
 Sabotage: TypeAlias = Callable[[Settings, pytest.MonkeyPatch], None]
 
@@ -43,7 +44,9 @@ def c360(settings: Settings, *arguments: str) -> int:
 def next_build(settings: Settings, build_id: str) -> None:
     """A private build beside the published one: equal tables under an id that no gate has judged yet."""
     shutil.copyfile(settings.warehouse_file, build_file(settings))
-    in_build(f"update ops.build_info set build_id = '{build_id}'")(settings)
+    with duckdb.connect(str(build_file(settings))) as connection:
+        connection.execute("update ops.build_info set build_id = ?", [build_id])
+        stamp(connection, build_id)
 
 
 def in_build(statement: str) -> Callable[..., None]:

@@ -1,0 +1,136 @@
+"""Where exports go: a folder, or a prefix of a bucket. Both know builds by their manifest and the current one by a pointer."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Protocol
+
+from jobs.core.errors import PermanentError, RetryableError, UsageError
+from jobs.core.files import sync, write_durably
+from jobs.core.settings import Settings
+from jobs.transport.s3 import ObjectStore
+
+MANIFEST = "manifest.json"
+POINTER = "current.json"
+
+
+class Place(Protocol):
+    """What an export needs of where it goes."""
+
+    def manifest(self, build: str) -> dict[str, Any] | None:
+        """That of a build that is there whole; None otherwise."""
+
+    def require_no_newer(self, epoch: int) -> None:
+        """Raises RetryableError when the pointer is at a build that was published later."""
+
+    def take(self, build: str, folder: Path) -> None:
+        """Copies what is in the folder, the manifest last."""
+
+    def point_to(self, build: str, epoch: int) -> None:
+        """Moves the pointer, in one step, unless it has got ahead."""
+
+
+def place_of(settings: Settings, to: str, *, keep: int, client: Any = None) -> Place:
+    """The place that `--to` names; raises UsageError when it is a URL of another kind. `keep` is for folders only."""
+    if to.startswith("s3://"):
+        bucket, _, prefix = to.removeprefix("s3://").partition("/")
+        if not bucket:
+            raise UsageError("--to s3://BUCKET/PREFIX names no bucket")
+        return Bucket(ObjectStore(settings, client), bucket, prefix.strip("/"))
+    if "://" in to:
+        raise UsageError("--to takes a folder or s3://BUCKET/PREFIX")
+    return Folder(Path(to).expanduser().resolve(), keep)
+
+
+class Folder:
+    """Below one folder; keeps as many builds as it is told, the current one among them."""
+
+    def __init__(self, root: Path, keep: int) -> None:
+        self._root, self._keep = root, keep
+
+    def manifest(self, build: str) -> dict[str, Any] | None:
+        return _json(self._text(f"{build}/{MANIFEST}"))
+
+    def require_no_newer(self, epoch: int) -> None:
+        _require_no_newer(_json(self._text(POINTER)), epoch)
+
+    def take(self, build: str, folder: Path) -> None:
+        self._root.mkdir(parents=True, exist_ok=True)
+        draft = self._root / f".{build}.partial"
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.copytree(folder, draft)
+        for path in (*draft.iterdir(), draft):
+            sync(path)
+        target = self._root / build
+        shutil.rmtree(target, ignore_errors=True)  # without a manifest: not an export of ours that anybody reads
+        draft.replace(target)
+        sync(self._root)
+
+    def point_to(self, build: str, epoch: int) -> None:
+        self.require_no_newer(epoch)
+        write_durably(self._root / POINTER, _pointer(build, epoch), mode=0o644)
+        self._prune(build)
+
+    def _prune(self, current: str) -> None:
+        builds = {path.parent.name: _json(path.read_text()) or {} for path in self._root.glob(f"*/{MANIFEST}")}
+        others = sorted((b for b in builds if b != current), key=lambda b: -int(builds[b].get("epoch", 0)))
+        for build in others[max(self._keep - 1, 0) :]:
+            shutil.rmtree(self._root / build)
+
+    def _text(self, name: str) -> str | None:
+        file = self._root / name
+        return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+class Bucket:
+    """Below one prefix; deletes nothing, old builds are for a rule of the bucket."""
+
+    def __init__(self, store: ObjectStore, bucket: str, prefix: str) -> None:
+        self._store, self._bucket, self._prefix = store, bucket, prefix
+
+    def manifest(self, build: str) -> dict[str, Any] | None:
+        return _json(self._text(f"{build}/{MANIFEST}"))
+
+    def require_no_newer(self, epoch: int) -> None:
+        _require_no_newer(_json(self._text(POINTER)), epoch)
+
+    def take(self, build: str, folder: Path) -> None:
+        names = sorted(path.name for path in folder.iterdir() if path.name != MANIFEST)
+        for name in (*names, MANIFEST):
+            with (folder / name).open("rb") as content:
+                self._store.put(self._bucket, self._key(f"{build}/{name}"), content)
+
+    def point_to(self, build: str, epoch: int) -> None:
+        self.require_no_newer(epoch)
+        self._store.put(self._bucket, self._key(POINTER), io.BytesIO(_pointer(build, epoch).encode()))
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}/{name}" if self._prefix else name
+
+    def _text(self, name: str) -> str | None:
+        key, out = self._key(name), io.BytesIO()
+        for stored in self._store.list(self._bucket, key, all_versions=False):
+            if stored.key == key:
+                for _ in self._store.fetch(stored, out):
+                    continue
+                return out.getvalue().decode()
+        return None
+
+
+def _pointer(build: str, epoch: int) -> str:
+    return json.dumps({"build_id": build, "epoch": epoch, "manifest": f"{build}/{MANIFEST}"}, indent=2) + "\n"
+
+
+def _json(text: str | None) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(text)) if text is not None else None
+    except ValueError as error:
+        raise PermanentError("the export there holds a JSON file that is not ours or damaged; move it away") from error
+
+
+def _require_no_newer(pointer: dict[str, Any] | None, epoch: int) -> None:
+    if pointer is not None and int(pointer["epoch"]) > epoch:
+        raise RetryableError(
+            f"build {pointer['build_id']} was exported meanwhile, which was published later; nothing is left to do"
+        )
