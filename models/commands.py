@@ -12,7 +12,8 @@ def group() -> None:
     """Train, evaluate, promote and score the ML models.
 
     Two models: als_recommender (product types that a profile has not bought yet) and profile_clusters. Only profiles with
-    profiling consent are learnt from; all others get the popular list.
+    profiling consent are learnt from; all others get the popular list. The weights of record linkage, learned by
+    `c360 identity`, are registered beside them.
 
     \b
     Examples:
@@ -41,15 +42,20 @@ def train(context: Context, force: bool) -> None:
 
     from jobs.lake.runs import stage
     from jobs.warehouse.reader import open_published
+    from models.record_linkage import register_linkage
     from models.tracking import Registry
     from models.training import train_all
 
     with stage(context, "models.train") as st, closing(open_published(context.settings)) as connection:
-        outcomes = train_all(context, connection, Registry(context.settings), force=force)
+        registry = Registry(context.settings)
+        outcomes = train_all(context, connection, registry, force=force)
+        linkage = register_linkage(context, registry)
         st.rows_out = sum(1 for outcome in outcomes if outcome.action == "registered")
         st.details = {o.model_name: {"action": o.action, "version": o.version, "message": o.message} for o in outcomes}
     for outcome in outcomes:
         click.echo(f"{outcome.model_name}: {outcome.action}, serving version {outcome.version}; {outcome.message}")
+    if linkage:
+        click.echo(f"record_linkage: weights {linkage.fingerprint} of `c360 identity` are version {linkage.version}")
 
 
 @group.command()
@@ -147,7 +153,10 @@ def promote(context: Context, name: str, version: str) -> None:
     Examples:
       c360 models promote als_recommender 3
     """
+    from models.record_linkage import NAME
     from models.tracking import Registry
 
+    if name == NAME:
+        raise UsageError("record linkage is served from the table identity_weights; learn anew with: c360 identity train")
     Registry(context.settings).promote(name, version)
     click.echo(f"{name}: version {version} is the champion; write its answers with: c360 models score")
