@@ -71,6 +71,10 @@ run: setup ## the whole pipeline on the embedded defaults; HOUSEHOLDS=60 for a s
 airflow: setup ## Airflow with the c360 DAGs on loopback; PORT=8081 for another port
 	@exec $(BIN)/c360 airflow $(if $(PORT),--port $(PORT))
 
+.PHONY: docs
+docs: setup ## the dbt docs (models, lineage, who reads what) as one page, docs-site/index.html
+	@$(BIN)/c360 warehouse docs --to docs-site
+
 ## ---- tests ---------------------------------------------------------------------------------------------------------
 
 .PHONY: test queue-with-jvm queue-without $(addprefix test-,$(LANES))
