@@ -110,7 +110,7 @@ VISITS = (
     ("google", "cpm", None, "paid_search"),
     ("adnetwork", "cpm", None, "display"),
     ("adnetwork", "CPC", None, "other"),
-    (None, None, "https://user@t.co/abc", "organic_social"),
+    (None, None, "https://t.co/abc", "organic_social"),
     ("partner", "social", None, "organic_social"),
     ("newsletter", "email", "https://mail.google.com/mail/u/0", "email"),
     (None, None, "https://mail.google.com/mail/u/0", "email"),
@@ -124,7 +124,7 @@ VISITS = (
 
 
 def _visits(lake: Lake) -> None:
-    """One page each of a browser that is nobody's, v0 and on; v0 goes on to buy in euros, the last one is a bot."""
+    """One page each of a browser that no identity run has seen, v0 and on; v0 goes on to buy in euros, the last one is a bot."""
     for number, (source, medium, referrer, _) in enumerate(VISITS):
         page = {"path": "/deals?code=1", "url": "https://www.shop.example/deals", "referrer": referrer}
         campaign = {"source": source, "medium": medium, "name": "spring"} if source else None

@@ -38,7 +38,7 @@ def test_a_profile_is_one_visitor_over_its_browsers(warehouse: Warehouse) -> Non
         f"where profile_id = '{profile(1)}' order by 1"
     )
     days = [datetime(2017, month, day, 12) for month, day in ((10, 1), (12, 20), (12, 21))]
-    assert found == [(days[0], 1, 1, None), (days[1], 4, 1, None), (days[2], 1, 1, None)]
+    assert found == [(days[0], 1, 1, "a1"), (days[1], 4, 1, "a1"), (days[2], 1, 1, "a90")]
 
 
 def test_every_event_of_a_browser_is_in_one_session(warehouse: Warehouse) -> None:

@@ -52,7 +52,7 @@ select
     's_' || substr(md5(first_event_key), 1, 24) as session_id,
     cast(place as bigint) as place,
     profile_id,
-    case when profile_id is null then anonymous_id end as anonymous_id,
+    anonymous_id,
     source,
     is_simulated,
     type,

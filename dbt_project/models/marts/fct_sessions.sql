@@ -2,7 +2,7 @@ with sessions as (
     select
         session_id,
         min(profile_id) as profile_id,
-        min(anonymous_id) as anonymous_id,
+        case when min(anonymous_id) = max(anonymous_id) then min(anonymous_id) end as anonymous_id,
         {{ sorted_list('source') }} as sources,
         bool_and(is_simulated) as is_simulated,
         bool_or(is_known_bot) as is_bot,
