@@ -17,6 +17,7 @@ TIER ?=
 SEED ?=
 HOUSEHOLDS ?=
 PART ?=
+SIZE ?=
 
 .PHONY: help
 help: ## print this list
@@ -141,12 +142,15 @@ format: ## ruff: format and fix what can be fixed
 
 ## ---- benchmarks ----------------------------------------------------------------------------------------------------
 
-.PHONY: bench-collector bench-ingest
+.PHONY: bench-collector bench-ingest bench-warehouse
 bench-collector: setup ## events per second that the collector acknowledges, beside a server that does nothing
 	@$(BIN)/python benchmarks/collector.py
 
 bench-ingest: setup ## the ingest stream beside a DuckDB + delta-rs loop, its growth and its latency; PART=throughput for one
 	@$(BIN)/python benchmarks/ingest.py $(PART)
+
+bench-warehouse: setup ## a whole build of the warehouse beside an incremental one; PART=incremental SIZE=10000000
+	@$(BIN)/python benchmarks/warehouse.py $(PART) $(if $(SIZE),--size $(SIZE))
 
 .PHONY: drill-rotation drill-vacuum drill-publish
 drill-rotation: setup ## change the token key between two deliveries of 100,000 people, then attack the tokens

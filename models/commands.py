@@ -157,6 +157,8 @@ def promote(context: Context, name: str, version: str) -> None:
     from models.tracking import Registry
 
     if name == NAME:
-        raise UsageError("record linkage is served from the table identity_weights; learn anew with: c360 identity train")
+        raise UsageError(
+            "record linkage is served from the table identity_weights; learn anew with: c360 identity train"
+        )
     Registry(context.settings).promote(name, version)
     click.echo(f"{name}: version {version} is the champion; write its answers with: c360 models score")

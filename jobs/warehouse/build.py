@@ -4,6 +4,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from jobs.lake import delta, duck
 from jobs.lake.runs import Stage
 from jobs.warehouse.dbt import Outcome, raise_failures, run_dbt
 from jobs.warehouse.epoch import Fence
+from jobs.warehouse.increment import drop_previous, keep_previous, project_hash, why_whole
 from jobs.warehouse.lock import writer_lock
 from jobs.warehouse.paths import as_of_file, build_file, public_marts, wal_file
 from jobs.warehouse.reading import Reading, reading_now, reading_of_run
@@ -26,14 +28,18 @@ from jobs.warehouse.stamp import stamp
 ALWAYS = "path:models/ops"
 # Unit tests judge the SQL, not the data: once is enough, and on Spark a query costs far more.
 NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
-BUILD_INFO = "build_id varchar, built_at timestamp, lake_versions varchar, run_id varchar, epoch bigint"
+BUILD_INFO = (
+    "build_id varchar, built_at timestamp, lake_versions varchar, run_id varchar, epoch bigint, project varchar"
+)
 
 
-def build(context: Context, stage: Stage, *, select: str | None = None) -> str:
+def build(context: Context, stage: Stage, *, select: str | None = None, incremental: bool = False) -> str:
     """One dbt build under the writer lock; returns the build id, which `ops.build_info` of the result carries, with the run's id.
 
     Without `select` everything is built into an empty file; with it, what it names is built into a copy of the published
-    file. A build that fails leaves no build id behind, so that it cannot be published.
+    file. `incremental` works out only what has changed since the published build, where that gives the same tables
+    (`stage.details["whole"]` says why it was not so). A build that fails leaves no build id behind, so that it cannot be
+    published.
     Raises GateError when data tests fail, PermanentError when a model or unit test does, RetryableError when locked.
     """
     settings = context.settings
@@ -43,9 +49,16 @@ def build(context: Context, stage: Stage, *, select: str | None = None) -> str:
         _note_reading(settings, stage, reading)
         if settings.dbt_target == "spark":
             return _build_on_spark(settings, stage, reading, select)
-        file = _prepare_file(settings, build_file(settings), from_published=bool(select))
+        if incremental and (why := why_whole(settings, reading)):
+            stage.details["whole"] = why
+            incremental = False
+        file = _prepare_file(settings, build_file(settings), from_published=bool(select) or incremental)
+        if incremental:
+            keep_previous(settings, file)
         selection = [*select.split(), ALWAYS] if select else []
-        return _build_file(context, stage, file, reading, fence, selection=selection)
+        extra = () if incremental else ("--full-refresh",)
+        reading = replace(reading, increment=incremental)
+        return _build_file(context, stage, file, reading, fence, selection=selection, extra=extra)
 
 
 def build_as_of(context: Context, stage: Stage, as_of: datetime | None, pin: str | None) -> Path:
@@ -95,7 +108,14 @@ def _build_file(
     raise_failures(outcome)
     build_id = uuid.uuid4().hex
     versions = json.dumps(dict(reading.versions), sort_keys=True)
-    info = [build_id, context.clock.now().replace(tzinfo=None), versions, context.run_id, fence.epoch]
+    info = [
+        build_id,
+        context.clock.now().replace(tzinfo=None),
+        versions,
+        context.run_id,
+        fence.epoch,
+        project_hash(context.settings),
+    ]
     fence.check()  # the file of that name may be another writer's by now
     stage.rows_out = _finish(file, info)
     stage.details |= {"build_id": build_id}
@@ -135,7 +155,8 @@ def _finish(file: Path, info: list[object]) -> int:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("create schema if not exists ops")
         connection.execute(f"create or replace table ops.build_info ({BUILD_INFO})")
-        connection.execute("insert into ops.build_info values (?, ?, ?, ?, ?)", info)
+        connection.execute("insert into ops.build_info values (?, ?, ?, ?, ?, ?)", info)
+        drop_previous(connection)
         stamp(connection, str(info[0]))
         counts = [connection.execute(f"select count(*) from {name}").fetchall()[0][0] for name in public_marts()]
     finally:

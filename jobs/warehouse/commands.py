@@ -34,8 +34,13 @@ def group() -> None:
     "--as-of", type=MOMENT, help="As it was at this moment, UTC, in a file of its own that is never published."
 )
 @click.option("--pin", metavar="RUN_ID", help="From the table versions that this run's build has read; its moment too.")
+@click.option(
+    "--incremental", is_flag=True, help="Only what has changed since the published build; whole where that cannot be."
+)
 @pass_context
-def build_command(context: Context, select: str | None, as_of: datetime | None, pin: str | None) -> None:
+def build_command(
+    context: Context, select: str | None, as_of: datetime | None, pin: str | None, *, incremental: bool
+) -> None:
     """Run `dbt build` (models, contracts, tests) into the private file.
 
     Exit code 3 when a data test stops it. Running it again on unchanged input gives equal tables.
@@ -44,6 +49,7 @@ def build_command(context: Context, select: str | None, as_of: datetime | None, 
     Examples:
       c360 warehouse build
       c360 warehouse build --select "source:lake.gold_recommendations+"
+      c360 warehouse build --incremental
       c360 warehouse build --as-of 2018-01-01T00:00:00Z
       c360 warehouse build --as-of 2018-01-01T00:00:00Z --pin manual-0123456789ab
       C360_DBT_TARGET=spark c360 warehouse build      on Spark, into Delta tables
@@ -53,14 +59,18 @@ def build_command(context: Context, select: str | None, as_of: datetime | None, 
     from jobs.warehouse.paths import spark_warehouse
 
     if as_of or pin:
-        if select:
-            raise UsageError("--select goes with the published warehouse, not with --as-of and --pin")
+        if select or incremental:
+            raise UsageError("--select and --incremental go with the published warehouse, not with --as-of and --pin")
         with stage(context, "warehouse.build_as_of") as current:
             file = build_as_of(context, current, as_of and as_of.replace(tzinfo=UTC), pin)
         click.echo(f"as of {current.details['as_of']}: {file}")
         return
+    if select and incremental:
+        raise UsageError("--select names what to build, --incremental builds what has changed; give one of them")
     with stage(context, "warehouse.build") as current:
-        build_id = build(context, current, select=select)
+        build_id = build(context, current, select=select, incremental=incremental)
+    if whole := current.details.get("whole"):
+        click.echo(f"built whole: {whole}")
     nodes = current.details.get("dbt_nodes")
     counts = ", ".join(f"{n} {kind}s" for kind, n in sorted(nodes.items())) if isinstance(nodes, dict) else ""
     if context.settings.dbt_target == "spark":

@@ -67,6 +67,7 @@ def variables(settings: Settings, reading: Reading) -> dict[str, object]:
         "lake_root": str(settings.lake),
         "pins": {name: f", version => {version}" for name, version in reading.versions.items()},
         "currency": settings.currency,
+        "increment": reading.increment,
     }
 
 

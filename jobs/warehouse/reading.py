@@ -14,10 +14,12 @@ from jobs.lake import delta
 
 @dataclass(frozen=True)
 class Reading:
-    """The moment that a build describes, and the Delta version of every lake table that it reads."""
+    """The moment that a build describes, the Delta version of every lake table that it reads, and whether it only works
+    out what has changed since the published build."""
 
     as_of: datetime
     versions: Mapping[str, int]
+    increment: bool = False
 
 
 def reading_now(settings: Settings, as_of: datetime) -> Reading:

@@ -64,11 +64,11 @@ class Warehouse:
             connection.close()
 
 
-def built(settings: Settings, *, select: str | None = None) -> str:
+def built(settings: Settings, *, select: str | None = None, incremental: bool = False) -> str:
     """One build, recorded as the command records it; returns its id."""
     context = Context.from_settings(settings)
     with stage(context, "warehouse.build") as current:
-        return build(context, current, select=select)
+        return build(context, current, select=select, incremental=incremental)
 
 
 def build_contents(settings: Settings) -> dict[str, Content]:

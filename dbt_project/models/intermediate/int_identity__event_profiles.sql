@@ -1,5 +1,10 @@
 -- The strongest identifier that is known decides: account, card, e-mail, phone, browser. Where the last identity run has
 -- seen none of them, the strongest has a provisional profile.
+{{ config(
+    materialized=increments(),
+    incremental_strategy='append',
+    pre_hook="{{ forget('event_key', ref('int_changes__events')) }}"
+) }}
 {% set kinds = [
     ('user_id', 'user_id'),
     ('loyalty_id', 'loyalty_id'),
@@ -18,7 +23,7 @@ select
         by_{{ kind }}.profile_id{{ ',' if not loop.last }}
         {%- endfor %}
     ) as profile_id
-from {{ ref('stg_lake__events') }} as events
+from {{ events_or_changed(ref('stg_lake__events'), ref('int_changes__events')) }} as events
 {% for kind, column in kinds %}
 left join {{ ref('int_identity__identifiers') }} as by_{{ kind }}
     on by_{{ kind }}.identifier_type = '{{ kind }}' and events.{{ column }} = by_{{ kind }}.identifier_value

@@ -1,12 +1,22 @@
 -- Whoever is known is one visitor over all browsers; a browser of nobody is one by itself. More than
 -- session_gap_minutes without an event ends a session. A session is called after its first event.
-with visits as (
+{{ config(
+    materialized=increments(),
+    incremental_strategy='append',
+    pre_hook="{{ forget('visitor', ref('int_changes__visitors')) }}"
+) }}
+with everything as (
     select
         interactions.*,
         profiles.profile_id,
         coalesce(profiles.profile_id, 'anonymous:' || interactions.anonymous_id) as visitor
-    from {{ ref('stg_web__interactions') }} as interactions
+    from {{ ref('int_sessions__interactions') }} as interactions
     inner join {{ ref('int_identity__event_profiles') }} as profiles on interactions.event_key = profiles.event_key
+),
+
+visits as (
+    select * from everything
+    {{ where_changed('visitor', ref('int_changes__visitors')) }}
 ),
 
 gaps as (
@@ -51,6 +61,7 @@ select
     event_key,
     's_' || substr(md5(first_event_key), 1, 24) as session_id,
     cast(place as bigint) as place,
+    visitor,
     profile_id,
     anonymous_id,
     source,

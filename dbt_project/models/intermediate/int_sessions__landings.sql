@@ -1,10 +1,20 @@
 -- Where a session began, and what it said there of where it came from: the first event that says either. Who comes back from
 -- a payment page in the middle of a visit did not come by it.
-with saying as (
+{{ config(
+    materialized=increments(),
+    incremental_strategy='append',
+    pre_hook="{{ forget('visitor', ref('int_changes__visitors')) }}"
+) }}
+with events as (
+    select * from {{ ref('int_sessions__events') }}
+    {{ where_changed('visitor', ref('int_changes__visitors')) }}
+),
+
+saying as (
     select
         *,
         row_number() over (partition by session_id order by place) as saying_rank
-    from {{ ref('int_sessions__events') }}
+    from events
     where
         page_path is not null
         or referrer_host is not null
@@ -15,6 +25,7 @@ with saying as (
 
 select
     session_id,
+    visitor,
     page_path as landing_path,
     referrer_host,
     utm_source,

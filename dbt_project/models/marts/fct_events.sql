@@ -1,3 +1,9 @@
+{{ config(
+    materialized=increments(),
+    incremental_strategy='append',
+    pre_hook="{{ forget('event_key', ref('int_changes__events')) }}",
+    on_schema_change='fail'
+) }}
 select
     events.event_key,
     events.source,
@@ -11,5 +17,5 @@ select
     events.received_at,
     events.event_date,
     events.is_time_suspect
-from {{ ref('stg_lake__events') }} as events
+from {{ events_or_changed(ref('stg_lake__events'), ref('int_changes__events')) }} as events
 inner join {{ ref('int_identity__event_profiles') }} as profiles on events.event_key = profiles.event_key

@@ -1,22 +1,4 @@
-with sessions as (
-    select
-        session_id,
-        min(profile_id) as profile_id,
-        case when min(anonymous_id) = max(anonymous_id) then min(anonymous_id) end as anonymous_id,
-        {{ sorted_list('source') }} as sources,
-        bool_and(is_simulated) as is_simulated,
-        bool_or(is_known_bot) as is_bot,
-        min(effective_at) as started_at,
-        max(effective_at) as ended_at,
-        cast(count(*) as bigint) as event_count,
-        {{ count_where("name = 'page'") }} as page_views,
-        {{ count_where("name = 'Product Viewed'") }} as product_views,
-        {{ count_where("name = 'Product Added'") }} as cart_adds
-    from {{ ref('int_sessions__events') }}
-    group by session_id
-),
-
-orders as (
+with orders as (
     select
         events.session_id,
         cast(count(*) as bigint) as order_count,
@@ -54,6 +36,6 @@ select
     cast(coalesce(orders.sales_value, 0) as decimal(18, 2)) as sales_value,
     '{{ var("currency") }}' as currency,
     coalesce(orders.order_count - orders.orders_in_currency, 0) as orders_in_other_currencies
-from sessions
+from {{ ref('int_sessions__totals') }} as sessions
 left join {{ ref('int_sessions__landings') }} as landings on sessions.session_id = landings.session_id
 left join orders on sessions.session_id = orders.session_id

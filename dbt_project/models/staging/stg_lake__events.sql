@@ -1,3 +1,6 @@
+-- Not kept: copying every event once more would cost as much as all that reads it.
+{{ config(materialized='ephemeral') }}
+
 select
     source || '|' || event_id as event_key,
     source,

@@ -1,0 +1,167 @@
+"""Building only what has changed: the tables equal a whole build, whatever came before (promise P16)."""
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import duckdb
+import pyarrow.compute as pc
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from incrementkit import Manifest, Rig, ancestors
+from lakekit import NOW, Lake, Row, line, order_properties, profile, write_lake
+from warehousekit import Warehouse, build_contents, built, record_gate
+
+from jobs.core.settings import Settings
+from jobs.lake import delta
+from jobs.warehouse.increment import why_whole
+from jobs.warehouse.paths import dbt_folder
+from jobs.warehouse.publish import publish
+from jobs.warehouse.reading import reading_now
+
+MODELS = ("fct_events", "fct_sessions")
+
+
+def a_day(settings: Settings) -> None:
+    """A late event within a visit and one that joins two, an order resent with an earlier receipt, a browser that is found to be
+    somebody's, two profiles found to be one, and an event erased."""
+    lake = Lake(position=2_000_000_000)
+    for minute in ("12:10", "12:40"):
+        lake.event("sim_web", "page", f"2017-12-24T{minute}:00", {"anonymous_id": "v0"}, {"path": "/late"})
+    lake.order("1", "B5", "2017-12-19", [line("P1")])
+    lake.belongs(profile(3), anonymous_id="v3")
+    lake.add(
+        "profile_redirects", from_profile_id=profile(5), to_profile_id=profile(2), merged_at=NOW, is_simulated=False
+    )
+    write_lake(settings, lake)
+    events = delta.read(settings, "silver_events")
+    delta.replace(
+        settings, "silver_events", events.filter(pc.fill_null(pc.not_equal(events["anonymous_id"], "v7"), True))
+    )
+
+
+@dataclass
+class Two:
+    """A home built in part after a day came, the manifest of that, and what a whole build of the same lake holds."""
+
+    settings: Settings
+    manifest: Manifest
+    part: dict[str, object]
+    whole: dict[str, object]
+
+
+@pytest.fixture(scope="module")
+def two(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Two:
+    home = tmp_path_factory.mktemp("incremental") / "home"
+    shutil.copytree(warehouse.settings.home, home, symlinks=True)
+    settings = warehouse.settings.model_copy(update={"home": home})
+    a_day(settings)
+    record_gate(settings, built(settings, incremental=True))
+    part = build_contents(settings)
+    manifest = json.loads((dbt_folder(settings) / "target" / "manifest.json").read_text(encoding="utf-8"))
+    publish(settings)
+    built(settings)
+    return Two(settings, manifest, dict(part), dict(build_contents(settings)))
+
+
+def test_a_day_in_part_is_a_day_as_a_whole(warehouse: Warehouse, two: Two) -> None:
+    assert two.part == two.whole
+    assert two.part["marts.fct_sessions"] != warehouse.contents["marts.fct_sessions"], (
+        "else the day would prove nothing"
+    )
+    with duckdb.connect(str(two.settings.warehouse_file), read_only=True) as connection:
+        changes = connection.execute(
+            "select change, count(*) from intermediate.int_changes__events group by 1 order by 1"
+        )
+        assert changes.fetchall() == [("gone", 1), ("moved", 2), ("new", 3)]
+        assert connection.execute(
+            "select count(*) from duckdb_schemas() where schema_name = 'previous'"
+        ).fetchall() == [(0,)]
+
+
+def test_what_cannot_be_built_in_part_is_built_whole(two: Two, settings: Settings) -> None:
+    reading = reading_now(two.settings, NOW)
+    assert why_whole(two.settings, reading) is None
+    assert why_whole(settings, reading) == "nothing is published yet"
+    euros = two.settings.model_copy(update={"currency": "EUR"})
+    assert why_whole(euros, reading) == "the dbt project or its settings have changed"
+    rotated = reading_now(two.settings, NOW)
+    rotated = type(rotated)(rotated.as_of, {**rotated.versions, "ops_keys": 99})
+    assert why_whole(two.settings, rotated) == "ops_keys has changed"
+
+
+@dataclass
+class History:
+    """The lake of a small shop, as it changes."""
+
+    lake: Lake = field(default_factory=Lake)
+
+    def apply(self, step: tuple[int, ...]) -> None:
+        kind, who, when, what = step
+        rows = self.lake.rows
+        if kind <= 2:
+            self._event(who, when, what)
+        elif kind == 3 and rows.get("silver_events"):
+            rows["silver_events"].pop(when % len(rows["silver_events"]))  # erased, or its retention is over
+        elif kind in (4, 5):  # identity finds, moves, or no longer knows an identifier
+            name = ("user_id", f"U{who % 2}") if kind == 4 else ("anonymous_id", f"b{who}")
+            owned = rows.setdefault("profile_identifiers", [])
+            owned[:] = [row for row in owned if (row["identifier_type"], row["identifier_value"]) != name]
+            if what:
+                self.lake.belongs(profile(what), **{name[0]: name[1]})
+        elif kind == 6:  # a merge; what == 0 undoes it
+            gone = rows.setdefault("profile_redirects", [])
+            gone[:] = [row for row in gone if row["from_profile_id"] != profile(1)]
+            if what:
+                ends = {"from_profile_id": profile(1), "to_profile_id": profile(1 + what)}
+                self.lake.add("profile_redirects", merged_at=NOW, is_simulated=False, **ends)
+
+    def _event(self, who: int, when: int, what: int) -> None:
+        happened = NOW - timedelta(hours=5) + timedelta(minutes=10 * when)
+        ids = {"anonymous_id": f"b{who}"} | ({"user_id": f"U{who % 2}"} if what == 1 else {})
+        received = (
+            None if when % 3 else (NOW + timedelta(hours=when - 20)).isoformat()[:19]
+        )  # some only after the clock
+        about: Row = {"campaign": {"source": "google", "medium": "cpc"}} if what == 2 else {}
+        said: Row | str = order_properties(f"o{when % 3}", [line("P1")]) if what == 3 else {"path": f"/{when}"}
+        name = "Order Completed" if what == 3 else "page"
+        moment = happened.isoformat()[:19]
+        self.lake.event("web", name, moment, ids, said, context=about, received_at=received)
+
+
+STEP = st.tuples(st.integers(0, 6), st.integers(0, 3), st.integers(0, 30), st.integers(0, 3))
+HISTORY = st.lists(st.lists(STEP, min_size=1, max_size=6), min_size=2, max_size=5)
+
+
+@pytest.fixture(scope="module")
+def rigs(warehouse: Warehouse, two: Two) -> tuple[Rig, Rig]:
+    """One that is built in part from day to day, and one that is built whole."""
+    whole, part = ancestors(warehouse.manifest, MODELS), ancestors(two.manifest, MODELS)
+    return Rig(whole, part), Rig(whole, part)
+
+
+@hypothesis_settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+)
+@given(history=HISTORY)
+def test_after_any_history_the_tables_equal_a_whole_build(
+    rigs: tuple[Rig, Rig], history: list[list[tuple[int, ...]]]
+) -> None:
+    part, whole = rigs
+    shop = History()
+    part.fill(shop.lake.rows)
+    part.whole()
+    for day in history:
+        for step in day:
+            shop.apply(step)
+        part.fill(shop.lake.rows)
+        part.part()
+        whole.fill(shop.lake.rows)
+        whole.whole()
+        assert part.contents() == whole.contents()
