@@ -17,6 +17,7 @@ TIER ?=
 SEED ?=
 HOUSEHOLDS ?=
 PART ?=
+EVENTS ?=
 
 .PHONY: help
 help: ## print this list
@@ -137,12 +138,15 @@ format: ## ruff: format and fix what can be fixed
 
 ## ---- benchmarks ----------------------------------------------------------------------------------------------------
 
-.PHONY: bench-collector bench-ingest
+.PHONY: bench-collector bench-ingest bench-identity
 bench-collector: setup ## events per second that the collector acknowledges, beside a server that does nothing
 	@$(BIN)/python benchmarks/collector.py
 
 bench-ingest: setup ## the ingest stream beside a DuckDB + delta-rs loop, its growth and its latency; PART=throughput for one
 	@$(BIN)/python benchmarks/ingest.py $(PART)
+
+bench-identity: setup ## components beside scipy, planted attacks against the truth, undone merges; PART=scenario EVENTS=1000000
+	@PYTHONPATH=tests:tests/dbt $(BIN)/python benchmarks/identity.py $(PART) $(if $(EVENTS),--events $(EVENTS))
 
 .PHONY: drill-rotation drill-vacuum
 drill-rotation: setup ## change the token key between two deliveries of 100,000 people, then attack the tokens
