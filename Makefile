@@ -18,6 +18,7 @@ SEED ?=
 HOUSEHOLDS ?=
 PART ?=
 SIZE ?=
+EVENTS ?=
 
 .PHONY: help
 help: ## print this list
@@ -142,7 +143,7 @@ format: ## ruff: format and fix what can be fixed
 
 ## ---- benchmarks ----------------------------------------------------------------------------------------------------
 
-.PHONY: bench-collector bench-ingest bench-warehouse
+.PHONY: bench-collector bench-ingest bench-identity bench-warehouse
 bench-collector: setup ## events per second that the collector acknowledges, beside a server that does nothing
 	@$(BIN)/python benchmarks/collector.py
 
@@ -151,6 +152,9 @@ bench-ingest: setup ## the ingest stream beside a DuckDB + delta-rs loop, its gr
 
 bench-warehouse: setup ## a whole build of the warehouse beside an incremental one; PART=incremental SIZE=10000000
 	@$(BIN)/python benchmarks/warehouse.py $(PART) $(if $(SIZE),--size $(SIZE))
+
+bench-identity: setup ## components beside scipy, planted attacks against the truth, undone merges; PART=scenario EVENTS=1000000
+	@PYTHONPATH=tests:tests/dbt $(BIN)/python benchmarks/identity.py $(PART) $(if $(EVENTS),--events $(EVENTS))
 
 .PHONY: drill-rotation drill-vacuum drill-publish
 drill-rotation: setup ## change the token key between two deliveries of 100,000 people, then attack the tokens

@@ -7,6 +7,7 @@ a producer who keeps to the schema never depends on that. Ours are `x-pii`, `x-o
 
 import re
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 from expectations.contracts.fields import FieldContract, PiiClass
@@ -56,6 +57,8 @@ def event_schema(event: EventContract) -> Schema:
     required = ["messageId", *names, "timestamp"]
     if any(field.required for field in event.properties.values()):
         required.append(body)
+    is_alias = event.type == "alias"
+    ids = ("userId", "anonymousId", "loyaltyId", *(("previousId",) if is_alias else ()))
     return {
         "$schema": DRAFT,
         "$id": _urn("event", event),
@@ -68,11 +71,11 @@ def event_schema(event: EventContract) -> Schema:
             "messageId": FILLED | {"description": "Identity of the event within its source; a repeat is dropped."},
             **names,
             "timestamp": _timestamp() | {"description": "When it happened; without a zone it is read as UTC."},
-            **{name: {"type": ["string", "null"]} | _guard(name) for name in ("userId", "anonymousId", "loyaltyId")},
+            **{name: {"type": ["string", "null"]} | _guard(name) for name in ids},
             "context": _context(),
             body: _body(event),
         },
-        "anyOf": _identifiers(body),
+        "anyOf": _two_ids() if is_alias else _identifiers(body),
         "$defs": {"no_address": NO_ADDRESS},
     }
 
@@ -98,8 +101,11 @@ def _urn(kind: str, contract: EventContract | SourceContract) -> str:
 
 
 def _guard(name: str) -> Schema:
-    """An e-mail address is taken as account id (it becomes a token), and nowhere else."""
-    return {} if name == "userId" else {"not": {"type": "string", "pattern": ADDRESS}}
+    """An e-mail address is taken as account id (it becomes a token), and nowhere else; as a former one, if written with @."""
+    if name == "userId":
+        return {}
+    address: Schema = {"type": "string", "pattern": ADDRESS}
+    return {"not": address | ({"not": {"pattern": "@"}} if name == "previousId" else {})}
 
 
 def _timestamp() -> Schema:
@@ -130,6 +136,12 @@ def _identifiers(body: str) -> list[Schema]:
     kinds = ("loyalty_id", "email", "phone") if body == "traits" else ("loyalty_id",)
     nested = [_within(body, _has(name)) for name in kinds]
     return own + nested + [_within("context", _within("traits", _has(name))) for name in ("email", "phone")]
+
+
+def _two_ids() -> list[Schema]:
+    """An alias says of two ids that they are one person."""
+    pairs = combinations(("userId", "previousId", "anonymousId"), 2)
+    return [{"required": list(pair), "properties": dict.fromkeys(pair, FILLED)} for pair in pairs]
 
 
 def _has(name: str) -> Schema:

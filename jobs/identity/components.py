@@ -68,7 +68,9 @@ def resolve(
     """Components of all edges, then of what limits and separations leave of them. `limits` is the most nodes per type rank."""
 
     def labelled() -> Ints:
-        return connect(len(nodes), edges.a[cut == KEPT], edges.b[cut == KEPT])
+        kept = cut == KEPT
+        a, b = (edges.a, edges.b) if kept.all() else (edges.a[kept], edges.b[kept])
+        return connect(len(nodes), a, b)
 
     cut = np.full(len(edges), KEPT, dtype=np.int8)
     cut[_crossing(edges, separated)] = CUTS.index(Cut.SEPARATION)
@@ -106,9 +108,9 @@ def _reunited(label: Ints, separated: Sequence[Apart]) -> Ints:
 def _over_limit(nodes: Nodes, label: Ints, limits: list[int]) -> Ints:
     """Components with more nodes of a type than its limit."""
     width = len(limits)
-    kinds, counts = np.unique(label * width + nodes.type_rank, return_counts=True)
-    too_many = counts > np.asarray(limits, dtype=np.int64)[kinds % width]
-    return np.unique(kinds[too_many] // width)
+    counts = np.bincount(label * width + nodes.type_rank, minlength=width * (int(label.max(initial=-1)) + 1))
+    too_many = counts.reshape(-1, width) > np.asarray(limits, dtype=np.int64)
+    return np.flatnonzero(too_many.any(axis=1)).astype(np.int64)
 
 
 def _cut(

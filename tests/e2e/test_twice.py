@@ -32,6 +32,7 @@ SILVER = (
     "profile_identifiers",
     "profile_redirects",
     "identity_ledger",
+    "identity_edges",
     "gold_recommendations",
     "gold_profile_clusters",
 )

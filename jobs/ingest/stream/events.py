@@ -21,7 +21,6 @@ IDENTIFIERS = {"user_id": "user_id", "loyalty_id": "loyalty_id", "email_token": 
                "anonymous_id": "anonymous_id", "previous_id": "previous_id"}  # fmt: skip
 
 
-SAID = (
     "type",
     "m.event",
     "m.userId",
@@ -68,7 +67,7 @@ def judgement_of(
         "gpc": F.coalesce("r.gpc", F.lit(False)),
         "key_kind": F.col("r.key_kind"),
         "key_hash": dedupe.key_hash(),
-        "body_hash": tokenize.fingerprint([*SAID, F.coalesce(previous, "body")], key),
+        "body_hash": _body_hash(previous, key),
     }
     of_names = {
         "vaulted": vaulted.of_events(matter, (user, previous), key, _identifiers()),
@@ -97,6 +96,12 @@ def judge_events(bronze: DataFrame, judgement: Judgement, key: TokenKey) -> Data
 def _account(value: Column, key: TokenKey) -> Column:
     """An account id; a token where it is an e-mail address, which is PII all the same. A former id may be one: the same token."""
     return F.when(value.contains("@"), tokenize.token("user_id", F.lower(value), key)).otherwise(value)
+
+
+def _body_hash(previous: Column, key: TokenKey) -> Column:
+    """What a message says; an alias says its former id."""
+    names = ("type", "m.event", "m.userId", "m.anonymousId", "m.loyaltyId", "m.timestamp")
+    return tokenize.fingerprint([*map(F.col, names), F.coalesce(previous, "body")], key)
 
 
 def _flags(bounds: Sequence[Bound]) -> Column:
