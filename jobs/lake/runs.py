@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import psutil
 import pyarrow as pa
@@ -15,6 +16,7 @@ from jobs.core.catalog import lake_table
 from jobs.core.context import Context
 from jobs.core.errors import C360Error, ExitCode
 from jobs.lake.delta import append
+from jobs.lake.lineage import StageRun
 from jobs.lake.schema import arrow_schema
 
 log = logging.getLogger(__name__)
@@ -68,7 +70,9 @@ class PeakMemory:
 def stage(context: Context, name: str) -> Iterator[Stage]:
     """Times and records one stage, `name` being `area.verb`. A failure is recorded with its status, then raised on."""
     current = Stage(name)
-    started = time.perf_counter()
+    started, begun = time.perf_counter(), context.clock.now()
+    lineage = StageRun.of(context, name)
+    lineage.emit("START", begun)
     log.info("%s: started", name)
     with PeakMemory() as peak:
         try:
@@ -83,6 +87,8 @@ def stage(context: Context, name: str) -> Iterator[Stage]:
             seconds = time.perf_counter() - started
             peak.stop()
             _record(context, current, seconds, peak.bytes)
+            failed = current.status in ("failed", "gated")
+            lineage.emit("FAIL" if failed else "COMPLETE", begun + timedelta(seconds=seconds))
 
 
 def _record(context: Context, current: Stage, seconds: float, peak_bytes: int) -> None:

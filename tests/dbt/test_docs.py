@@ -7,8 +7,10 @@ import pytest
 from click.testing import CliRunner
 from warehousekit import Warehouse
 
+from jobs.core.catalog import TABLES
 from jobs.core.context import Context
 from jobs.core.settings import PROJECT_ROOT
+from jobs.lake.lineage import datasets
 from jobs.warehouse.commands import group
 from jobs.warehouse.docs import OFFLINE
 from jobs.warehouse.query import run_query
@@ -43,6 +45,13 @@ def test_exposures_name_what_their_queries_read(warehouse: Warehouse) -> None:
         assert declared == read, f"{exposure['name']}: dbt_project/models/exposures.yml and {file} differ"
         compared += 1
     assert compared == 3
+
+
+def test_lineage_names_what_the_build_reads(warehouse: Warehouse) -> None:
+    """Apart from what the ops models show, which is about the pipeline itself."""
+    nodes = [n for n in warehouse.manifest["nodes"].values() if n["resource_type"] == "model" and n["schema"] != "ops"]
+    read = {TABLES[name].folder for node in nodes for _, name in node["sources"]}
+    assert {name for _, name in datasets("warehouse.build")[0]} == read
 
 
 def test_the_page_holds_the_project_and_reaches_nothing(warehouse: Warehouse, tmp_path: Path) -> None:

@@ -21,15 +21,6 @@ IDENTIFIERS = {"user_id": "user_id", "loyalty_id": "loyalty_id", "email_token": 
                "anonymous_id": "anonymous_id", "previous_id": "previous_id"}  # fmt: skip
 
 
-    "type",
-    "m.event",
-    "m.userId",
-    "m.anonymousId",
-    "m.loyaltyId",
-    "m.timestamp",
-)  # by a body's hash, beside the body
-
-
 @dataclass(frozen=True)
 class Judgement:
     """What sources, events and usual values ask of messages, as columns of the session at hand.

@@ -1,4 +1,4 @@
-"""What the doctor finds, says and mends; the rebuild itself, to equal tables, is in tests/dbt/test_doctor.py."""
+"""What the doctor finds, says and mends; the rebuild itself, to equal tables, is in tests/dbt/test_rebuild.py."""
 
 import json
 from pathlib import Path
