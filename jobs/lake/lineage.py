@@ -44,7 +44,7 @@ def _place(namespace: str, name: str) -> tuple[Dataset, ...]:
 
 
 IDENTITY = _lake("profile_identifiers", "profile_redirects", "identity_ledger", "identity_assignments")
-SCORES = _lake("gold_recommendations", "gold_profile_scores", "gold_profile_clusters")
+SCORES = _lake("gold_recommendations", "gold_profile_clusters")
 SUBJECTS = _lake("profile_identifiers", "profile_redirects", "ops_token_aliases")
 STREAMED = _lake(
     "bronze_messages", "silver_events", "silver_records", "silver_identifiers", "consents", "quarantine_messages",

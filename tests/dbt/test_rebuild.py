@@ -44,7 +44,7 @@ def test_a_flipped_byte_is_found_wherever_it_is_and_so_is_a_cut(spare: Settings)
 
 
 def test_the_rebuild_gives_equal_tables(warehouse: Warehouse, spare: Settings) -> None:
-    """By the commands themselves. A cut or removed file takes the same way: tests/unit/warehouse/test_warehouse_doctor.py."""
+    """By the commands themselves. A cut or lost file takes the same way: tests/unit/warehouse/test_warehouse_doctor.py."""
     (spare.home / "settings.yml").write_text(yaml.safe_dump({"now": SAMPLE_NOW.isoformat(), "duckdb_memory": "1GB"}))
     flip(spare, spare.warehouse_file.stat().st_size // 2)
     done = CliRunner().invoke(group, ["doctor", "--repair"], obj=Context.from_settings(spare), standalone_mode=False)

@@ -10,7 +10,7 @@ SEED = 20180102
 
 def test_readers_notice_nothing(settings: Settings) -> None:
     report = run_drill(
-        settings.model_copy(update={"duckdb_threads": 1}), Plan(publishes=50, kills=10, rows=500, pause=0.05), SEED
+        settings.model_copy(update={"duckdb_threads": 1}), Plan(publishes=50, kills=10, rows=500, pause=0.15), SEED
     )
     assert report.problems == [], report.line()
     assert (report.published, report.kills.total()) == (50, 10)
