@@ -10,6 +10,7 @@ from jobs.core.context import Context
 from jobs.core.errors import UsageError
 
 MOMENT = click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"])
+DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.group(cls=HintingGroup)
@@ -77,6 +78,32 @@ def build_command(
         click.echo(f"build {build_id}: {counts}; Delta tables below {spark_warehouse(context.settings)}")
     else:
         click.echo(f"build {build_id}: {counts}; next: c360 quality gate marts")
+
+
+@group.command("backfill")
+@click.option("--from", "first", type=DAY, required=True, help="First day, UTC.")
+@click.option("--to", "last", type=DAY, required=True, help="Last day; it must have ended.")
+@click.option("--pin", required=True, metavar="RUN_ID", help="From the table versions that this run's build has read.")
+@click.option("--most", type=click.IntRange(1, 366), default=7, show_default=True, help="Days to build in this run.")
+@pass_context
+def backfill_command(context: Context, first: datetime, last: datetime, pin: str, most: int) -> None:
+    """Build the warehouse as it was at the end of each day, a file per day; days that are there are left alone.
+
+    Run it again until nothing is left: it goes on where it stopped, also after a crash, and comes to the same tables.
+
+    \b
+    Examples:
+      c360 warehouse backfill --from 2017-12-01 --to 2017-12-31 --pin manual-0123456789ab
+      c360 warehouse backfill --from 2017-12-01 --to 2017-12-31 --pin manual-0123456789ab --most 31
+    """
+    from jobs.lake.runs import stage
+    from jobs.warehouse.backfill import backfill
+
+    with stage(context, "warehouse.backfill") as current:
+        done = backfill(context, first.date(), last.date(), pin=pin, most=most)
+        current.details |= {"pin": pin, "built": done.built, "left": len(done.left)}
+    rest = f"; {len(done.left)} left, from {done.left[0]}: run it again" if done.left else "; all days are there"
+    click.echo(f"built {len(done.built)} days, {len(done.there)} were there{rest}")
 
 
 @group.command("publish")
