@@ -110,7 +110,7 @@ VISITS = (
     ("google", "cpm", None, "paid_search"),
     ("adnetwork", "cpm", None, "display"),
     ("adnetwork", "CPC", None, "other"),
-    (None, None, "https://user@t.co/abc", "organic_social"),
+    (None, None, "https://t.co/abc", "organic_social"),
     ("partner", "social", None, "organic_social"),
     ("newsletter", "email", "https://mail.google.com/mail/u/0", "email"),
     (None, None, "https://mail.google.com/mail/u/0", "email"),
