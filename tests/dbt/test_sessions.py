@@ -43,4 +43,4 @@ def test_a_profile_is_one_visitor_over_its_browsers(warehouse: Warehouse) -> Non
 
 def test_every_event_of_a_browser_is_in_one_session(warehouse: Warehouse) -> None:
     known = warehouse.rows("select sum(event_count), count(*), count(distinct session_id) from marts.fct_sessions")
-    assert known == [(28, 24, 24)]
+    assert known == [(34, 29, 29)]
