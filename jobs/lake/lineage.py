@@ -43,9 +43,20 @@ def _place(namespace: str, name: str) -> tuple[Dataset, ...]:
     return ((f"c360://{namespace}", name),)
 
 
-IDENTITY = _lake("profile_identifiers", "profile_redirects", "identity_ledger", "identity_assignments")
+IDENTITY = _lake(
+    "profile_identifiers", "profile_redirects", "identity_ledger", "identity_assignments", "identity_edges",
+    "identity_matches", "identity_weights", "ops_blocked_identifiers",
+)  # fmt: skip
 SCORES = _lake("gold_recommendations", "gold_profile_clusters")
 SUBJECTS = _lake("profile_identifiers", "profile_redirects", "ops_token_aliases")
+BUILT_FROM = (
+    _lake(
+        "silver_events", "silver_identifiers", "silver_records", "consents", "suppressions", "ops_blocked_identifiers"
+    )
+    + SUBJECTS
+    + SCORES
+    + _lake("gold_profile_scores")
+)
 STREAMED = _lake(
     "bronze_messages", "silver_events", "silver_records", "silver_identifiers", "consents", "quarantine_messages",
     "ops_dropped_messages",
@@ -57,18 +68,20 @@ STAGES: dict[str, tuple[tuple[Dataset, ...], tuple[Dataset, ...]]] = {
     "ingest.stream": (_place("sealed", "*"), STREAMED),
     "ingest.service": (_place("landing", "*"), _lake("ops_landing_manifest") + STREAMED),
     "identity.run": (
-        _lake("silver_identifiers", "identity_ledger", "identity_separations", "ops_token_aliases"), IDENTITY,
+        _place("vault", "person_records")
+        + _lake("silver_identifiers", "identity_ledger", "identity_separations", "identity_decisions", "ops_token_aliases"),
+        IDENTITY,
     ),
-    "warehouse.build": (
-        _lake("silver_events", "silver_identifiers", "silver_records", "consents", "suppressions") + SUBJECTS + SCORES,
-        _place("warehouse", "build"),
-    ),
+    "identity.train": (_place("vault", "person_records") + _lake("silver_identifiers"), _lake("identity_weights")),
+    "warehouse.build": (BUILT_FROM, _place("warehouse", "build")),
+    "warehouse.build_as_of": (BUILT_FROM, _place("warehouse", "as_of")),
+    "warehouse.backfill": (BUILT_FROM, _place("warehouse", "as_of")),
     "quality.gate_silver": (_layer(Layer.SILVER), _lake("ops_quality_results")),
     "quality.gate_marts": (_place("warehouse", "build"), _lake("ops_quality_results")),
     "quality.gate_scores": (_layer(Layer.GOLD), _lake("ops_quality_results")),
     "warehouse.publish": (_place("warehouse", "build"), _marts()),
     "warehouse.export": (_marts(), _place("export", "marts")),
-    "models.train": (_marts(), _place("models", "champion") + _lake("ops_model_metrics")),
+    "models.train": (_marts() + _lake("identity_weights"), _place("models", "champion") + _lake("ops_model_metrics")),
     "models.score": (_marts() + _place("models", "champion"), SCORES),
     "sync.run_*": (
         _place("warehouse", "activation") + _lake("consents", "suppressions") + SUBJECTS,

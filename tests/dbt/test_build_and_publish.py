@@ -111,7 +111,7 @@ def test_every_table_carries_the_id_of_the_build(warehouse: Warehouse) -> None:
     connection = open_published(warehouse.settings)
     carried = stamps(connection)
     connection.close()
-    assert {"staging.stg_lake__events", "marts.dim_profiles", "ops.build_info"} <= set(carried)
+    assert {"staging.stg_lake__consents", "marts.dim_profiles", "ops.build_info"} <= set(carried)
     assert set(carried.values()) == {warehouse.build_id}
 
 
