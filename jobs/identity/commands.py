@@ -61,7 +61,7 @@ def run_command(context: Context, approve: int) -> None:
     with identity_lock(context.settings), stage(context, "identity.run") as current:
         matched = match(context)
         current.details |= {"person_records": matched.records, "matched_pairs": matched.linked}
-        figures = run(context, current, approved=approve)
+        figures = run(context, current, approved=approve, matched=matched.table)
     if matched.records:
         weights = "weights newly learned" if matched.has_trained else "weights as learned before"
         click.echo(

@@ -16,10 +16,10 @@ def join(
 ) -> Components:
     """Components joined by the links, strongest first; `cut` goes on behind the edges with an entry per link.
 
-    A link that would lead beyond a limit, over an undone merge, or to an identifier that several people share, joins nothing and
-    changes nothing else.
+    A link that would lead beyond a limit, over an undone merge, to what a person has said is another, or to an identifier that
+    several people share, joins nothing and changes nothing else.
     """
-    forest = _Forest(nodes, components, limits, separated)
+    forest = _Forest(nodes, components, limits, [*separated, *links.rejected])
     cut = np.full(len(links), KEPT, dtype=np.int8)
     a, b = components.label[links.a], components.label[links.b]
     for place in np.lexsort((links.b, links.a, -links.weight)).tolist():

@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from jobs.identity.separations import living
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EVIDENCE_EVENTS = 5
+CONTENT = ("action", "profile_id", "other_profile_id", "identifier_type", "identifier_value", "evidence")
 Row = dict[str, Any]
 
 
@@ -100,6 +101,24 @@ def ledger_rows(
     return sorted(rows, key=lambda row: str(row["entry_id"]))
 
 
+def unwritten(rows: Iterable[Row], ledger: Sequence[Row]) -> list[Row]:
+    """Those of a run's rows that the ledger does not hold, one that was killed having written some. A merge that is made again
+    after it was undone, on the same evidence, is another entry: its version is hashed as well."""
+    there = {row["entry_id"] for row in ledger}
+    in_force = {_content_id(row) for row in merges_in_force(ledger).values()}
+    fresh = []
+    for row in rows:
+        if row["entry_id"] not in there:
+            fresh.append(row)
+        elif row["action"] == "merge" and row["entry_id"] not in in_force:
+            fresh.append(row | {"entry_id": hash_parts([row["entry_id"], row["ledger_version"]])})
+    return fresh
+
+
+def _content_id(row: Row) -> str:
+    return hash_parts(row[name] for name in CONTENT)
+
+
 def _entry(nodes: Nodes, change: Change, node: int, evidence: Row) -> Row:
     content: Row = {
         "action": change.action,
@@ -109,7 +128,7 @@ def _entry(nodes: Nodes, change: Change, node: int, evidence: Row) -> Row:
         "identifier_value": nodes.values[node],
         "evidence": json.dumps(evidence, sort_keys=True),
     }
-    return {"entry_id": hash_parts(content.values())} | content
+    return {"entry_id": _content_id(content)} | content
 
 
 def _real_before(nodes: Nodes, resolution: Resolution) -> set[str | None]:

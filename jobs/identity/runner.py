@@ -55,8 +55,11 @@ class Graph:
     blocked: pa.Table
 
 
-def read_graph(settings: Settings, rules: Rules, undone: Sequence[Separation] = ()) -> Graph:
-    """The identifier graph of `silver_identifiers`; `rows` counts its rows, blocked ones included."""
+def read_graph(
+    settings: Settings, rules: Rules, undone: Sequence[Separation] = (), matched: pa.Table | None = None
+) -> Graph:
+    """The identifier graph of `silver_identifiers`, with the matches given, or those of the last run; `rows` counts its rows,
+    blocked ones included."""
     delta.ensure_table(settings, "silver_identifiers")
     blocked_of_type = rules.blocked_of_type(_tokens(settings, rules))
     connection = lake_connection(settings, ("silver_identifiers", aliases.TABLE))
@@ -71,14 +74,15 @@ def read_graph(settings: Settings, rules: Rules, undone: Sequence[Separation] = 
     separated = separations.apart(nodes, undone)
     connect = spark_components.connect_for(settings, len(links))
     found = components.resolve(nodes, links, rules.limits, separated, connect=connect)
-    if len(matched := matches.read_links(settings, nodes, links)):
-        links = matches.with_links(links, matched)
-        found = joining.join(nodes, found, matched, rules.limits, separated)
+    told = delta.read(settings, matches.TABLE) if matched is None else matched
+    if len(by_match := matches.links_of(told, aliases.read_aliases(settings), nodes, links)):
+        links = matches.with_links(links, by_match)
+        found = joining.join(nodes, found, by_match, rules.limits, separated)
     return Graph(nodes, links, found, int(rows), separated, nobody)
 
 
 def match(context: Context) -> Matched:
-    """Compares the records of people anew; what is linked becomes a link of the next `read_graph`."""
+    """Compares the records of people anew, for a `run`; writes no more than the weights that it had to learn."""
     rules = load_rules()
     return match_people(context, rules, rules.blocked_of_type(_tokens(context.settings, rules)))
 
@@ -104,10 +108,12 @@ def run(
     approved: int = 0,
     from_ledger: bool = False,
     undo: Sequence[ledger.Row] = (),
+    matched: pa.Table | None = None,
     command: str = "c360 identity run",
 ) -> dict[str, int]:
     """Resolves all identifiers and writes the identity tables; returns the figures it also sets on the stage.
-    `from_ledger` as in `read_state`; `undo`: rows for `identity_separations`, of a merge to undo; `command`: what was called.
+    `from_ledger` as in `read_state`; `undo`: rows for `identity_separations`, of a merge to undo; `matched`: new rows for
+    `identity_matches`, otherwise those of the last run count; `command`: what was called.
 
     Raises GateError, and has written nothing, when it would merge and split more profiles than `guard` allows and
     `approved` names.
@@ -116,7 +122,7 @@ def run(
     """
     settings = context.settings
     state = read_state(settings, from_ledger=from_ledger).with_undo(undo)
-    graph = read_graph(settings, load_rules(), state.separations)
+    graph = read_graph(settings, load_rules(), state.separations, matched)
     if state.known and not len(graph.nodes):
         raise PermanentError(
             f"silver_identifiers holds no identifier but {len(state.known)} are mapped to profiles; "
@@ -125,6 +131,8 @@ def run(
     state = state.aged(graph.nodes)
     resolution = resolved(settings, graph, state)
     guard.require_few(settings, state.profiles, resolution, approved, command)
+    if matched is not None:
+        replace_if_changed(settings, matches.TABLE, matched)
     if undo:
         delta.append(settings, "identity_separations", _table("identity_separations", list(undo)))
     _write(context, graph, state, resolution)
@@ -163,8 +171,7 @@ def _write(context: Context, graph: Graph, state: State, resolution: profiles.Re
     settings, at, version = context.settings, context.clock.now(), state.version + 1
     nodes, label = graph.nodes, graph.components.label
     rows = ledger.ledger_rows(nodes, graph.edges, graph.components, resolution, occurred_at=at, version=version)
-    there = {row["entry_id"] for row in state.ledger}
-    fresh = [row for row in rows if row["entry_id"] not in there]
+    fresh = ledger.unwritten(rows, state.ledger)
     if fresh:
         delta.append(settings, "identity_ledger", _table("identity_ledger", fresh))
     rows = assignments.rows(nodes, label, resolution, state.known, is_first=not state.has_assignments)

@@ -31,7 +31,8 @@ Identifier = tuple[str, str]
 
 @dataclass(frozen=True)
 class PersonRecord:
-    """`identifiers` as silver has them; `columns` of `PERSON_COLUMNS` that have a value, as they were sent;
+    """`is_account`: what events said under their strongest identifier, and no row with a key of its own. `identifiers` as
+    silver has them; `columns` of `PERSON_COLUMNS` that have a value, as they were sent;
     `seen_at` of the latest statement in microseconds since 1970 UTC."""
 
     record: str
@@ -39,6 +40,7 @@ class PersonRecord:
     identifiers: tuple[Identifier, ...]
     columns: Mapping[str, str]
     seen_at: int
+    is_account: bool
 
 
 def keep(settings: Settings, pairs: Iterable[tuple[str, str]]) -> None:
@@ -119,7 +121,8 @@ def _stated(message: Mapping[str, Any]) -> dict[str, Any]:
     columns = message.get("columns", {})
     named = PERSON_COLUMNS if message["whole"] else columns
     pairs = [[pair["identifier_type"], pair["identifier_value"]] for pair in message["identifiers"]]
-    return {"identifiers": pairs, "stamp": stamp, "said": {name: [stamp, columns.get(name)] for name in named}}
+    said = {name: [stamp, columns.get(name)] for name in named}
+    return {"identifiers": pairs, "stamp": stamp, "said": said, "whole": message["whole"]}
 
 
 def _merged(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,7 +132,7 @@ def _merged(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> dict[str
     said = dict(one["said"])
     for name, (stamp, value) in other["said"].items():
         said[name] = max(said.get(name, [[], None]), [stamp, value], key=lambda statement: statement[0])
-    return {"identifiers": newer["identifiers"], "stamp": newer["stamp"], "said": said}
+    return {name: newer[name] for name in ("identifiers", "stamp", "whole")} | {"said": said}
 
 
 def _shown(record: str, found: Mapping[str, Any]) -> PersonRecord:
@@ -139,4 +142,5 @@ def _shown(record: str, found: Mapping[str, Any]) -> PersonRecord:
         tuple((kind, value) for kind, value in found["identifiers"]),
         {name: value for name, (_, value) in sorted(found["said"].items()) if value},
         int(found["stamp"][0]),
+        not found["whole"],
     )

@@ -29,12 +29,13 @@ from jobs.identity.matches import LINKED, TABLE
 from jobs.identity.rules import Rules
 from jobs.lake.duck import lake_connection
 from jobs.lake.schema import arrow_schema
-from jobs.lake.swap import replace_if_changed
 from jobs.privacy import persons
 
 UNCERTAIN, UNSUPPORTED = "uncertain", "unsupported"
 log = logging.getLogger(__name__)
 CERTAIN = 1 - 2**-40  # a probability that a weight in bits can be made of
+NEVER = -np.inf  # whatever else speaks for two groups, the mean over all their pairs stays below any support
+UNWEIGHED = "none"
 
 
 @dataclass(frozen=True)
@@ -45,32 +46,30 @@ class Matched:
     linked: int = 0
     left_open: int = 0
     has_trained: bool = False
+    table: pa.Table | None = None
 
 
 def match_people(context: Context, rules: Rules, blocked: list[str]) -> Matched:
-    """Swaps the table `identity_matches`. `blocked` as `Rules.blocked_of_type` gives it. The first time, or when the
-    comparisons have changed, weights are learned before. Fewer records than `least_records` are not compared."""
+    """Makes the rows of `identity_matches`. `blocked` as `Rules.blocked_of_type` gives it. The first time, or when the
+    comparisons have changed, weights are learned before, and written. Fewer records than `least_records` are not compared, nor
+    those that say too little; what a person has decided counts all the same."""
     settings, config = context.settings, load_linkage()
     people = _read_people(context, rules, blocked)
-    if len(people.records) < config.least_records:
-        _write(settings, [])
-        return Matched(len(people.records))
-    with open_people(settings, people) as (connection, columns):
-        if not _can_compare(connection, columns, config):
-            log.warning("records of people are not compared: they say too little (%s)", ", ".join(columns))
-            _write(settings, [])
-            return Matched(len(people.records))
-        weights, has_trained = _weights(context, connection, columns, config, people)
-        if not weights.say_something:
-            log.warning("records of people are not compared: too few of them agree to learn from")
-            _write(settings, [])
-            return Matched(len(people.records))
-        pairs = _compared(connection, columns, config, weights)
-    rows = _rows(settings, people, pairs, config, weights)
-    _write(settings, rows)
+    pairs, version, has_trained = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)), UNWEIGHED, False
+    if len(people.records) >= config.least_records:
+        with open_people(settings, people) as (connection, columns):
+            weights, has_trained = _weights(context, connection, columns, config, people)
+            if weights is None:
+                log.warning(
+                    "records of people are not compared: they say too little, or too few of them agree to learn from"
+                )
+            else:
+                pairs, version = _compared(connection, columns, config, weights), weights.version
+    rows = _rows(settings, people, pairs, config, version)
     outcomes = [row["outcome"] for row in rows]
     left_open = outcomes.count(UNCERTAIN) + outcomes.count(UNSUPPORTED)
-    return Matched(len(people.records), outcomes.count(LINKED), left_open, has_trained)
+    table = pa.Table.from_pylist(rows, schema=arrow_schema(lake_table(TABLE).contract))
+    return Matched(len(people.records), outcomes.count(LINKED), left_open, has_trained, table)
 
 
 def train(context: Context, rules: Rules, blocked: list[str]) -> tuple[Weights, bool]:
@@ -112,13 +111,16 @@ def _can_compare(connection: Connection, columns: list[str], config: LinkageConf
 
 def _weights(
     context: Context, connection: Connection, columns: list[str], config: LinkageConfig, people: People
-) -> tuple[Weights, bool]:
+) -> tuple[Weights | None, bool]:
+    """The weights to compare by, and whether they are new; None where nothing can be compared, or was learned."""
     from jobs.identity.linkage.model import fits
 
-    weights = read_weights(context.settings)
-    if weights is not None and fits(weights):
-        return weights, False
-    return _train(context, connection, columns, config, people)[0], True
+    if not _can_compare(connection, columns, config):
+        return None, False
+    weights, is_new = read_weights(context.settings), False
+    if weights is None or not fits(weights):
+        weights, is_new = _train(context, connection, columns, config, people)
+    return (weights, is_new) if weights.say_something else (None, False)
 
 
 def _train(
@@ -144,7 +146,7 @@ def _compared(connection: Connection, columns: list[str], config: LinkageConfig,
 
 
 def _rows(
-    settings: Settings, people: People, pairs: Pairs, config: LinkageConfig, weights: Weights
+    settings: Settings, people: People, pairs: Pairs, config: LinkageConfig, version: str
 ) -> list[dict[str, Any]]:
     """What the table gets: linked pairs, those that a person should look at or has decided on; none of two records of one
     identifier."""
@@ -152,7 +154,9 @@ def _rows(
     pairs = _with_decided(people, pairs, decisions)
     ids = [pair_id(people.name(a), people.name(b)) for a, b in zip(pairs.a.tolist(), pairs.b.tolist(), strict=True)]
     said = np.asarray([decisions[found].decision if found in decisions else "" for found in ids], dtype="U16")
-    judged = Pairs(pairs.a, pairs.b, np.select([said == ACCEPTED, said == REJECTED], [CERTAIN, 0.0], pairs.probability))
+    judged = Pairs(
+        pairs.a, pairs.b, np.select([said == ACCEPTED, said == REJECTED], [CERTAIN, NEVER], pairs.probability)
+    )
     groups = group(len(people.records), judged, link=config.accept, support=config.support, largest=config.largest)
     together = (groups.label[pairs.a] == groups.label[pairs.b]) & (judged.probability >= config.accept)
     outcome = np.select(
@@ -166,7 +170,7 @@ def _rows(
         if anchors[a] != anchors[b]:
             told = {"outcome": str(outcome[place]), "is_decided": bool(said[place])}
             row = _row(people, a, b, probability=float(judged.probability[place]))
-            rows.append({"pair_id": ids[place], "model_version": weights.version} | row | told)
+            rows.append({"pair_id": ids[place], "model_version": version} | row | told)
     return sorted(rows, key=lambda row: str(row["pair_id"]))
 
 
@@ -211,7 +215,3 @@ def _row(people: People, a: int, b: int, *, probability: float) -> dict[str, Any
 
 def _is_simulated(source: str) -> bool:
     return source.startswith("sim_")
-
-
-def _write(settings: Settings, rows: list[dict[str, Any]]) -> None:
-    replace_if_changed(settings, TABLE, pa.Table.from_pylist(rows, schema=arrow_schema(lake_table(TABLE).contract)))

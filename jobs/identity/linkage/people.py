@@ -35,14 +35,16 @@ def people_of(
     records: Sequence[PersonRecord], types: Sequence[str], renamed: Mapping[str, str], known: set[Identifier]
 ) -> People:
     """Those records that say something and point at a `known` identifier. `types` from the strongest; `renamed`: old token →
-    new one, of a rotated key."""
+    new one, of a rotated key. What events said under an identifier that is not known (`null`, a guest) was said by many."""
     kept, anchors = [], []
     for record in records:
         pairs = [(kind, renamed.get(value, value)) for kind, value in record.identifiers if kind in types]
-        there = sorted((types.index(pair[0]), pair) for pair in pairs if pair in known)
-        if there and record.columns:
+        ranked = sorted((types.index(pair[0]), pair) for pair in pairs)
+        there = [pair for _, pair in ranked if pair in known]
+        is_of_many = record.is_account and ranked[:1] != [] and ranked[0][1] not in known
+        if there and record.columns and not is_of_many:
             kept.append(record)
-            anchors.append(there[0][1])
+            anchors.append(there[0])
     return People(kept, anchors)
 
 

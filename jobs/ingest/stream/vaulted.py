@@ -90,7 +90,8 @@ def _person(said: Mapping[str, Column], identifiers: Column, name: Column, *, is
         F.struct(*[value.alias(column) for column, value in said.items()]).alias("columns"),
     )
     pair = F.struct(record.alias("token"), F.to_json(statement).alias("value"))
-    return F.when(F.size(identifiers) > 0, pair)
+    says_something = F.lit(True) if is_whole else F.coalesce(*said.values()).isNotNull()
+    return F.when((F.size(identifiers) > 0) & says_something, pair)
 
 
 def _contacts() -> list[Column]:

@@ -16,12 +16,16 @@ from jobs.core.clock import Clock
 from jobs.core.context import Context
 from jobs.core.errors import GateError, UsageError
 from jobs.core.settings import Settings
-from jobs.identity.linkage.decisions import ACCEPTED, decide
+from jobs.identity.linkage.config import load_linkage
+from jobs.identity.linkage.decisions import ACCEPTED, REJECTED, decide
 from jobs.identity.review import find_pair, queue
 from jobs.identity.runner import match, run
 from jobs.lake import delta
 from jobs.lake.runs import Stage
-from jobs.privacy import persons
+from jobs.privacy import persons, vault
+from jobs.privacy.keys import load_token_key
+from jobs.privacy.rotation import rotate_tokens
+from jobs.privacy.tokens import token
 
 COLUMNS = ("given_name", "surname", "birth_date", "email", "phone", "city")
 RECORDS = people(200, seed=11, most=2)
@@ -32,10 +36,16 @@ def settings(tmp_path: Path) -> Settings:
     return make_settings(tmp_path / "home", identity_changes=5)
 
 
-def tell(settings: Settings, records: list[dict[str, Any]], kind: str = "user_id", at: int = 0) -> None:
+def tell(
+    settings: Settings,
+    records: list[dict[str, Any]],
+    kind: str = "user_id",
+    at: int = 0,
+    values: dict[str, str] | None = None,
+) -> None:
     lake, pairs = Lake(), []
     for number, record in enumerate(records):
-        value = f"{kind}-{record['id']}"
+        value = (values or {}).get(str(record["id"]), f"{kind}-{record['id']}")
         lake.event("sim_crm", "identify", "2017-06-01", {kind: value}, event_id=f"e-{record['id']}")
         statement = {
             "at": at + number, "position": at + number, "whole": True,
@@ -50,8 +60,7 @@ def tell(settings: Settings, records: list[dict[str, Any]], kind: str = "user_id
 
 def resolve(settings: Settings, days: int, approved: int = 0) -> dict[str, int]:
     context = Context(settings, Clock(NOW + timedelta(days=days)), f"run-{days}")
-    match(context)
-    return run(context, Stage("identity.run"), approved=approved)
+    return run(context, Stage("identity.run"), approved=approved, matched=match(context).table)
 
 
 def called(settings: Settings, *arguments: str, code: int = 0) -> Result:
@@ -98,6 +107,7 @@ def test_a_match_that_comes_later_is_a_merge_by_its_weight_and_can_be_undone(set
     with pytest.raises(GateError, match="nothing was written") as stopped:
         resolve(settings, 1)
     assert owners(settings) == before
+    assert delta.read(settings, "identity_matches").num_rows == 0, "an undo would take up what the guard has refused"
     asked = int(str(stopped.value).rsplit(" ", 1)[1])
     assert resolve(settings, 1, approved=asked)["merges"] == asked
     merges = [row for row in delta.read(settings, "identity_ledger").to_pylist() if row["action"] == "merge"]
@@ -116,6 +126,50 @@ def test_a_match_that_comes_later_is_a_merge_by_its_weight_and_can_be_undone(set
     assert resolve(settings, 9)["merges"] == 0
     (cut,) = [row for row in delta.read(settings, "identity_edges").to_pylist() if not row["is_kept"]]
     assert cut["cut_reason"] == "separation"
+
+
+def test_a_rejected_pair_is_joined_by_no_third_record(settings: Settings) -> None:
+    """Nor by a second identifier of either profile."""
+    true = next(record for record in RECORDS if all(record[name] for name in COLUMNS))
+    triple = [true | {"id": f"t{number}", "entity": "t"} for number in range(3)]
+    tell(settings, RECORDS + triple)
+    resolve(settings, 0)
+    ends = [f"user_id-t{number}" for number in range(3)]
+    assert len({owners(settings)[end] for end in ends}) == 1
+    rows = delta.read(settings, "identity_matches").to_pylist()
+    (pair,) = [row for row in rows if {row["record_a"], row["record_b"]} == {"sim_crm/person/t0", "sim_crm/person/t1"}]
+    decide(Context(settings, Clock(NOW), "by hand"), pair, REJECTED)
+    resolve(settings, 1, approved=20)
+    owner = owners(settings)
+    assert owner[ends[0]] != owner[ends[1]]
+
+
+def test_what_was_decided_counts_where_nothing_can_be_compared(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell(settings, RECORDS)
+    resolve(settings, 0)
+    pair = queue(settings)[0].pair
+    decide(Context(settings, Clock(NOW), "by hand"), pair, ACCEPTED)
+    too_few = load_linkage().model_copy(update={"least_records": 10_000})
+    monkeypatch.setattr("jobs.identity.linkage.matching.load_linkage", lambda: too_few)
+    resolve(settings, 1, approved=1_000)
+    (row,) = delta.read(settings, "identity_matches").to_pylist()
+    assert (row["pair_id"], row["outcome"]) == (pair["pair_id"], "linked")
+
+
+def test_matches_hold_while_a_token_key_is_rotated(settings: Settings) -> None:
+    key = load_token_key(settings)
+    mail = {str(record["id"]): f"{record['id']}@example.com" for record in RECORDS}
+    vault.store(settings, [(token("email", value, key), value) for value in mail.values()])
+    tell(settings, RECORDS, kind="email", values={name: token("email", value, key) for name, value in mail.items()})
+    resolve(settings, 0)
+    before = owners(settings)
+    assert len(set(before.values())) < len(before)
+    rotate_tokens(Context(settings, Clock(NOW), "rotate"), window_days=30)
+    figures = run(Context(settings, Clock(NOW), "rebuild"), Stage("identity.rebuild"), from_ledger=True)
+    assert (figures["splits"], figures["creates"], figures["merges"]) == (0, 0, 0)
+    assert {value: owner for value, owner in owners(settings).items() if value in before} == before
 
 
 def test_no_match_joins_two_of_a_unique_type(settings: Settings) -> None:

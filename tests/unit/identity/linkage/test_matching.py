@@ -17,10 +17,12 @@ from jobs.core.errors import UsageError
 from jobs.core.settings import Settings
 from jobs.identity.linkage import matching
 from jobs.identity.linkage.decisions import ACCEPTED, REJECTED, decide
+from jobs.identity.linkage.people import people_of
 from jobs.identity.linkage.weights import read_weights
 from jobs.identity.matches import LINKED, TABLE
 from jobs.identity.rules import load_rules
 from jobs.lake import delta
+from jobs.lake.swap import replace_if_changed
 from jobs.privacy import persons
 
 COLUMNS = ("given_name", "surname", "birth_date", "email", "phone", "city")
@@ -36,7 +38,14 @@ def context(settings: Settings, days: int = 0) -> Context:
 
 
 def match(settings: Settings, days: int = 0) -> matching.Matched:
-    return matching.match_people(context(settings, days), load_rules(), [])
+    return keep(settings, matching.match_people(context(settings, days), load_rules(), []))
+
+
+def keep(settings: Settings, found: matching.Matched) -> matching.Matched:
+    """What an identity run does once its guard agrees."""
+    assert found.table is not None
+    replace_if_changed(settings, TABLE, found.table)
+    return found
 
 
 def rows(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -93,6 +102,26 @@ def test_the_weights_are_kept_and_the_same_records_are_judged_the_same(settings:
     fresh, is_new = matching.train(context(settings, 3), load_rules(), [])
     assert is_new
     assert fresh.version != weights.version
+
+
+def test_strangers_change_no_judgement(settings: Settings) -> None:
+    tell(settings, people(150, seed=6))
+    match(settings)
+    before = {key: row["match_probability"] for key, row in rows(settings).items()}
+    strangers = [dict.fromkeys(COLUMNS) | {"id": f"s{n}", "city": "hull", "phone": f"{n:09d}"} for n in range(300)]
+    tell(settings, strangers, source="sim_pos")
+    match(settings, days=1)
+    after = {key: row["match_probability"] for key, row in rows(settings).items()}
+    assert {key: after.get(key) for key in before} == before
+
+
+def test_what_events_said_under_a_blocked_account_is_nobodys() -> None:
+    pairs = (("user_id", "null"), ("anonymous_id", "browser"))
+    said = {"given_name": "Ann", "surname": "Adler"}
+    account = persons.PersonRecord("of events", "web", pairs, said, 0, is_account=True)
+    row = persons.PersonRecord("of a crm", "crm", pairs, said, 0, is_account=False)
+    found = people_of([account, row], ["user_id", "anonymous_id"], {}, {("anonymous_id", "browser")})
+    assert (found.records, found.anchors) == ([row], [("anonymous_id", "browser")])
 
 
 def test_what_a_person_decides_counts_until_they_decide_otherwise(settings: Settings) -> None:
