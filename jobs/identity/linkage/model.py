@@ -51,7 +51,7 @@ COMPARISONS: dict[str, Callable[[], Any]] = {
     "email": _email,
     "phone": lambda: compare.DamerauLevenshteinAtThresholds("phone", [1, 2]),
     "address": lambda: compare.JaroWinklerAtThresholds("address", [0.9, 0.8]),
-    "city": lambda: compare.JaroWinklerAtThresholds("city", [0.9]),
+    "city": lambda: compare.DamerauLevenshteinAtThresholds("city", [1, 2]),
     "postcode": lambda: compare.DamerauLevenshteinAtThresholds("postcode", [1]),
     "state": lambda: compare.ExactMatch("state"),
     "national_id": lambda: compare.DamerauLevenshteinAtThresholds("national_id", [1, 2]),

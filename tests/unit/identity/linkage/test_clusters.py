@@ -81,3 +81,9 @@ def test_records_without_pairs_stand_alone(count: int) -> None:
     found = group(count, Pairs(nothing, nothing, nothing.astype(np.float64)), link=0.5, support=0.1, largest=5)
     assert found.label.tolist() == list(range(count))
     assert connected(count, nothing, nothing).tolist() == list(range(count))
+
+
+def test_what_was_rejected_is_in_one_group_by_no_third_record() -> None:
+    found = grouped({(0, 1): -np.inf, (0, 2): 0.99, (1, 2): 0.98, (2, 3): 0.9}, support=0.1)
+    assert found.label[0] == found.label[2] == found.label[3] != found.label[1]
+    assert grouped({(0, 1): 0.0, (0, 2): 0.99, (1, 2): 0.98}, support=0.1).label[:3].tolist() == [0, 0, 0]
