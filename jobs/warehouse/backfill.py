@@ -9,6 +9,7 @@ from jobs.core.errors import UsageError
 from jobs.lake.runs import Stage
 from jobs.warehouse.build import build_as_of
 from jobs.warehouse.paths import as_of_file
+from jobs.warehouse.reading import require_pin
 
 log = logging.getLogger(__name__)
 
@@ -26,13 +27,14 @@ def backfill(context: Context, first: date, last: date, *, pin: str, most: int) 
     """Builds the missing days of [first, last], earliest first, `most` at the most, each as of its end (UTC).
 
     All read the table versions of the run `pin`, so that it makes no difference how many runs it takes. A day that is there
-    is not touched: its file has its name only when it is whole. Raises UsageError for an empty stretch or a day that has
-    not ended; what a day raises ends the run, and those before it stay.
+    is not touched: its file has its name only when it is whole. Raises UsageError for an empty stretch, a day that has not
+    ended, and one that ends after the moment of the pin; what a day raises ends the run, and those before it stay.
     """
     if first > last:
         raise UsageError(f"--from {first} is after --to {last}")
     if _end(last) > context.clock.now():
         raise UsageError(f"{last} has not ended yet; now is {context.clock.now().isoformat()}")
+    require_pin(context.settings, pin, _end(last))
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     there = tuple(day for day in days if as_of_file(context.settings, _end(day), pin).exists())
     missing = [day for day in days if day not in there]

@@ -18,7 +18,15 @@ from jobs.lake import delta, duck
 from jobs.lake.runs import Stage
 from jobs.warehouse.dbt import Outcome, raise_failures, run_dbt
 from jobs.warehouse.epoch import Fence
-from jobs.warehouse.increment import drop_previous, keep_previous, project_hash, why_whole
+from jobs.warehouse.increment import (
+    Origin,
+    drop_previous,
+    keep_previous,
+    origin_of,
+    origin_of_selected,
+    project_hash,
+    why_whole,
+)
 from jobs.warehouse.lock import writer_lock
 from jobs.warehouse.paths import as_of_file, build_file, public_marts, wal_file
 from jobs.warehouse.reading import Reading, reading_now, reading_of_run
@@ -29,7 +37,8 @@ ALWAYS = "path:models/ops"
 # Unit tests judge the SQL, not the data: once is enough, and on Spark a query costs far more.
 NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 BUILD_INFO = (
-    "build_id varchar, built_at timestamp, lake_versions varchar, run_id varchar, epoch bigint, project varchar"
+    "build_id varchar, built_at timestamp, lake_versions varchar, run_id varchar, epoch bigint, "
+    "project varchar, mixed varchar[]"
 )
 
 
@@ -37,9 +46,9 @@ def build(context: Context, stage: Stage, *, select: str | None = None, incremen
     """One dbt build under the writer lock; returns the build id, which `ops.build_info` of the result carries, with the run's id.
 
     Without `select` everything is built into an empty file; with it, what it names is built into a copy of the published
-    file. `incremental` works out only what has changed since the published build, where that gives the same tables
-    (`stage.details["whole"]` says why it was not so). A build that fails leaves no build id behind, so that it cannot be
-    published.
+    file, which goes on saying what all its other tables were made from (`Origin`). `incremental` works out only what has
+    changed since the published build, where that gives the same tables (`stage.details["whole"]` says why it was not so).
+    A build that fails leaves no build id behind, so that it cannot be published.
     Raises GateError when data tests fail, PermanentError when a model or unit test does, RetryableError when locked.
     """
     settings = context.settings
@@ -47,6 +56,7 @@ def build(context: Context, stage: Stage, *, select: str | None = None, incremen
         reading = reading_now(settings, context.clock.now())
         stage.rows_in = delta.row_count(settings, "silver_events")
         _note_reading(settings, stage, reading)
+        stage.details |= {"select": select} if select else {}
         if settings.dbt_target == "spark":
             return _build_on_spark(settings, stage, reading, select)
         if incremental and (why := why_whole(settings, reading)):
@@ -107,15 +117,12 @@ def _build_file(
     _note(stage, outcome)
     raise_failures(outcome)
     build_id = uuid.uuid4().hex
-    versions = json.dumps(dict(reading.versions), sort_keys=True)
-    info = [
-        build_id,
-        context.clock.now().replace(tzinfo=None),
-        versions,
-        context.run_id,
-        fence.epoch,
-        project_hash(context.settings),
-    ]
+    origin = Origin(project_hash(context.settings), reading.versions)
+    if selection:
+        origin = origin_of_selected(origin_of(context.settings.warehouse_file), outcome.models)
+    versions = json.dumps(dict(origin.versions), sort_keys=True)
+    info = [build_id, context.clock.now().replace(tzinfo=None), versions, context.run_id, fence.epoch]
+    info += [origin.project, list(origin.mixed)]
     fence.check()  # the file of that name may be another writer's by now
     stage.rows_out = _finish(file, info)
     stage.details |= {"build_id": build_id}
@@ -155,7 +162,7 @@ def _finish(file: Path, info: list[object]) -> int:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("create schema if not exists ops")
         connection.execute(f"create or replace table ops.build_info ({BUILD_INFO})")
-        connection.execute("insert into ops.build_info values (?, ?, ?, ?, ?, ?)", info)
+        connection.execute("insert into ops.build_info values (?, ?, ?, ?, ?, ?, ?)", info)
         drop_previous(connection)
         stamp(connection, str(info[0]))
         counts = [connection.execute(f"select count(*) from {name}").fetchall()[0][0] for name in public_marts()]

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a dbt run did: nodes by resource type, and the failures among them."""
+    """What a dbt run did: nodes by resource type, the failures among them, and how each of its models is materialized."""
 
     counts: dict[str, int]
     failures: tuple[Failure, ...]
+    models: dict[str, str] = field(default_factory=dict)
 
 
 def profile(settings: Settings, database: Path) -> dict[str, Any]:
@@ -104,15 +105,18 @@ def run_dbt(settings: Settings, database: Path, reading: Reading, selection: lis
     (folder / "profiles.yml").write_text(yaml.safe_dump(profile(settings, database)), encoding="utf-8")
     found = invoke_dbt([*arguments(settings, reading, selection), *extra], f"; log: {folder / 'logs' / 'dbt.log'}")
     counts: dict[str, int] = {}
+    models: dict[str, str] = {}
     failures = []
     for result in getattr(found, "results", []):
         kind = str(result.node.resource_type)
         if kind == "exposure":  # nothing was run: dbt lists what stands behind the built models
             continue
         counts[kind] = counts.get(kind, 0) + 1
+        if kind == "model":
+            models[result.node.name] = str(result.node.config.materialized)
         if str(result.status) in BROKEN:
             failures.append(Failure(result.node.name, kind, str(result.status), _one_line(str(result.message))))
-    return Outcome(counts, tuple(failures))
+    return Outcome(counts, tuple(failures), models)
 
 
 def invoke_dbt(command: list[str], where: str = "") -> Any:

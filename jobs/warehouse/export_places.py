@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import shutil
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,8 +12,10 @@ from jobs.core.files import sync, write_durably
 from jobs.core.settings import Settings
 from jobs.transport.s3 import ObjectStore
 
+log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 POINTER = "current.json"
+NOT_OURS = "the export there holds a JSON file that is not ours or damaged; move it away"
 
 
 class Place(Protocol):
@@ -73,10 +76,16 @@ class Folder:
         self._prune(build)
 
     def _prune(self, current: str) -> None:
-        builds = {path.parent.name: _json(path.read_text()) or {} for path in self._root.glob(f"*/{MANIFEST}")}
-        others = sorted((b for b in builds if b != current), key=lambda b: -int(builds[b].get("epoch", 0)))
-        for build in others[max(self._keep - 1, 0) :]:
-            shutil.rmtree(self._root / build)
+        """Only what an export has written; the pointer has moved, so that nothing here may end the command."""
+        others = {path.parent: _epoch(path) for path in self._root.glob(f"*/{MANIFEST}") if path.parent.name != current}
+        ours = sorted(
+            (folder for folder, epoch in others.items() if epoch is not None), key=lambda f: -(others[f] or 0)
+        )
+        for folder in ours[max(self._keep - 1, 0) :]:
+            try:
+                shutil.rmtree(folder)
+            except OSError as error:
+                log.warning("export: the old build %s stays: %s", folder, error)
 
     def _text(self, name: str) -> str | None:
         file = self._root / name
@@ -122,11 +131,28 @@ def _pointer(build: str, epoch: int) -> str:
     return json.dumps({"build_id": build, "epoch": epoch, "manifest": f"{build}/{MANIFEST}"}, indent=2) + "\n"
 
 
+def _epoch(manifest: Path) -> int | None:
+    """Of the build whose folder this is; None when no export has written it, whatever else it is."""
+    if manifest.parent.is_symlink():
+        return None
+    try:
+        said = json.loads(manifest.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(said, dict) or said.get("build_id") != manifest.parent.name or "warehouse_sha256" not in said:
+        return None
+    epoch = said.get("epoch")
+    return epoch if isinstance(epoch, int) else None
+
+
 def _json(text: str | None) -> dict[str, Any] | None:
     try:
-        return dict(json.loads(text)) if text is not None else None
+        said = json.loads(text) if text is not None else {}
     except ValueError as error:
-        raise PermanentError("the export there holds a JSON file that is not ours or damaged; move it away") from error
+        raise PermanentError(NOT_OURS) from error
+    if not isinstance(said, dict):
+        raise PermanentError(NOT_OURS)
+    return said if text is not None else None
 
 
 def _require_no_newer(pointer: dict[str, Any] | None, epoch: int) -> None:

@@ -1,6 +1,8 @@
 """A build from the published file: whether one may be made, and what the models need of the file before dbt changes it."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -12,6 +14,43 @@ from jobs.warehouse.reading import Reading
 
 # Rewritten in silver, not added: after a rotation of the token key the old rows say the same in other words.
 MUST_BE_AS_THEN = ("ops_keys", "ops_token_aliases")
+# What the models read of the build before in a table of that name, besides what the incremental ones append to.
+PREVIOUS = ("int_identity__identifiers",)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the tables of a build were made by and from, all but those that `--select` has named since.
+
+    `mixed` are those among the latter that an increment starts from: they are of other versions than the rest, so that a
+    comparison with them would not find what has changed.
+    """
+
+    project: str | None
+    versions: Mapping[str, int]
+    mixed: tuple[str, ...] = ()
+
+
+def origin_of(file: Path) -> Origin | None:
+    """That of a finished build; None when it does not say."""
+    connection = duckdb.connect(str(file), read_only=True)
+    try:
+        found = connection.execute("select project, lake_versions, mixed from ops.build_info").fetchall()
+    except duckdb.Error:
+        return None
+    finally:
+        connection.close()
+    if not found:
+        return None
+    project, versions, mixed = found[0]
+    return Origin(project, json.loads(versions), tuple(mixed or ()))
+
+
+def origin_of_selected(published: Origin | None, models: Mapping[str, str]) -> Origin:
+    """Of a copy of the published file in which these models (name → materialization) were built anew."""
+    start = published or Origin(None, {})
+    bases = {name for name, how in models.items() if how == "incremental" or name in PREVIOUS}
+    return Origin(start.project, start.versions, tuple(sorted({*start.mixed, *bases})))
 
 
 def project_hash(settings: Settings) -> str:
@@ -26,17 +65,14 @@ def why_whole(settings: Settings, reading: Reading) -> str | None:
     """Why a build must be made from the beginning; None when the published file is a good start."""
     if not settings.warehouse_file.exists():
         return "nothing is published yet"
-    connection = duckdb.connect(str(settings.warehouse_file), read_only=True)
-    try:
-        found = connection.execute("select lake_versions, project from ops.build_info").fetchall()
-    except duckdb.Error:
+    origin = origin_of(settings.warehouse_file)
+    if origin is None:
         return "the published build does not say what made it"
-    finally:
-        connection.close()
-    versions, project = json.loads(found[0][0]), found[0][1]
-    if project != project_hash(settings):
+    if origin.project != project_hash(settings):
         return "the dbt project or its settings have changed"
-    rewritten = [name for name in MUST_BE_AS_THEN if versions.get(name) != reading.versions[name]]
+    if origin.mixed:
+        return f"--select has built {', '.join(origin.mixed)} without the rest"
+    rewritten = [name for name in MUST_BE_AS_THEN if origin.versions.get(name) != reading.versions[name]]
     return f"{', '.join(rewritten)} has changed" if rewritten else None
 
 
@@ -45,9 +81,8 @@ def keep_previous(settings: Settings, file: Path) -> None:
     connection = duck.connect(settings, file)
     try:
         connection.execute("create or replace schema previous")
-        connection.execute(
-            "create table previous.int_identity__identifiers as select * from intermediate.int_identity__identifiers"
-        )
+        for name in PREVIOUS:
+            connection.execute(f"create table previous.{name} as from intermediate.{name}")
     finally:
         connection.close()
 

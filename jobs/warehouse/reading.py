@@ -31,10 +31,10 @@ def reading_now(settings: Settings, as_of: datetime) -> Reading:
 def reading_of_run(settings: Settings, run_id: str, as_of: datetime | None) -> Reading:
     """The versions that the build of a run has read, as `ops_runs` records them; its moment too, unless one is given.
 
-    A table that was not there yet is read as it was created: empty. Raises UsageError when no build of that run is
-    recorded, PermanentError when maintenance has removed what it read.
+    A table that was not there yet is read as it was created: empty. Raises as `require_pin` does, and PermanentError when
+    maintenance has removed what the build read.
     """
-    details = _details(settings, run_id)
+    details = require_pin(settings, run_id, as_of)
     recorded = details["lake_versions"]
     versions = {name: int(recorded.get(name, 0)) for name in TABLES}
     for name, version in versions.items():
@@ -44,6 +44,27 @@ def reading_of_run(settings: Settings, run_id: str, as_of: datetime | None) -> R
                 "pin a later run, or build without --pin"
             )
     return Reading(as_of or datetime.fromisoformat(str(details["as_of"])), versions)
+
+
+def require_pin(settings: Settings, run_id: str, as_of: datetime | None) -> dict[str, Any]:
+    """What `ops_runs` records of a whole build of the run, `as_of` being no later than its moment.
+
+    Raises UsageError when no build of that run is recorded, when it was of a selection (its other tables are of versions
+    that the record does not tell), and for a later moment, of which its versions hold only a part.
+    """
+    details = _details(settings, run_id)
+    if selection := details.get("select"):
+        raise UsageError(
+            f"the build of run {run_id} was of a selection ({selection}), the rest of an earlier build; "
+            "pin the run of a whole one"
+        )
+    moment = datetime.fromisoformat(str(details["as_of"]))
+    if as_of is not None and as_of > moment:
+        raise UsageError(
+            f"run {run_id} has read what was there at {moment.isoformat()}, which is before {as_of.isoformat()}; "
+            "pin a later run, or ask for an earlier moment"
+        )
+    return details
 
 
 def _details(settings: Settings, run_id: str) -> dict[str, Any]:

@@ -90,6 +90,14 @@ def test_unpinned_facts_are_the_same_and_people_are_those_of_today(spoken: Spoke
     assert "marts.dim_profiles" in differing, "else the pinned build would prove nothing"
 
 
+def test_a_pin_tells_nothing_of_what_came_after_it(spoken: Spoken) -> None:
+    settings, _, run_id = spoken
+    later = settings.model_copy(update={"now": NOW + timedelta(days=9)})
+    with pytest.raises(UsageError, match=f"run {run_id} has read what was there at 2018-01-02.*pin a later run"):
+        as_of(later, NOW + timedelta(seconds=1), run_id)
+    assert reading_of_run(settings, run_id, NOW).as_of == NOW
+
+
 def test_a_version_that_is_gone_is_named(spoken: Spoken, tmp_path: Path) -> None:
     settings, _, run_id = spoken
     shutil.copytree(settings.home / "lake", tmp_path / "home" / "lake")

@@ -8,13 +8,14 @@ from datetime import timedelta
 import duckdb
 import pyarrow.compute as pc
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from incrementkit import Manifest, Rig, ancestors
 from lakekit import NOW, Lake, Row, line, order_properties, profile, write_lake
 from warehousekit import Warehouse, build_contents, built, record_gate
 
+from jobs.core.profile_ids import founded_profile_id
 from jobs.core.settings import Settings
 from jobs.lake import delta
 from jobs.warehouse.increment import why_whole
@@ -93,6 +94,14 @@ def test_what_cannot_be_built_in_part_is_built_whole(two: Two, settings: Setting
     assert why_whole(two.settings, rotated) == "ops_keys has changed"
 
 
+BLOCKED = (
+    ("user_id", "value", "u0"),
+    ("user_id", "pattern", "U."),
+    ("anonymous_id", "value", "b0"),
+    ("anonymous_id", "pattern", "b[1-3]"),
+)
+
+
 @dataclass
 class History:
     """The lake of a small shop, as it changes."""
@@ -106,18 +115,24 @@ class History:
             self._event(who, when, what)
         elif kind == 3 and rows.get("silver_events"):
             rows["silver_events"].pop(when % len(rows["silver_events"]))  # erased, or its retention is over
-        elif kind in (4, 5):  # identity finds, moves, or no longer knows an identifier
+        elif kind in (4, 5):  # identity finds, adopts (what == 3), moves, or no longer knows an identifier
             name = ("user_id", f"U{who % 2}") if kind == 4 else ("anonymous_id", f"b{who}")
             owned = rows.setdefault("profile_identifiers", [])
             owned[:] = [row for row in owned if (row["identifier_type"], row["identifier_value"]) != name]
             if what:
-                self.lake.belongs(profile(what), **{name[0]: name[1]})
+                self.lake.belongs(founded_profile_id(*name) if what == 3 else profile(what), **{name[0]: name[1]})
         elif kind == 6:  # a merge; what == 0 undoes it
             gone = rows.setdefault("profile_redirects", [])
             gone[:] = [row for row in gone if row["from_profile_id"] != profile(1)]
             if what:
                 ends = {"from_profile_id": profile(1), "to_profile_id": profile(1 + what)}
                 self.lake.add("profile_redirects", merged_at=NOW, is_simulated=False, **ends)
+        elif kind == 7:  # somebody finds that identifiers point at nobody; when % 2: that they do after all
+            blocked = rows.setdefault("ops_blocked_identifiers", [])
+            row = dict(zip(("identifier_type", "rule", "blocked"), BLOCKED[what], strict=True))
+            blocked[:] = [other for other in blocked if not row.items() <= other.items()]
+            if not when % 2:
+                self.lake.add("ops_blocked_identifiers", **row)
 
     def _event(self, who: int, when: int, what: int) -> None:
         happened = NOW - timedelta(hours=5) + timedelta(minutes=10 * when)
@@ -132,7 +147,11 @@ class History:
         self.lake.event("web", name, moment, ids, said, context=about, received_at=received)
 
 
-STEP = st.tuples(st.integers(0, 6), st.integers(0, 3), st.integers(0, 30), st.integers(0, 3))
+# (kind, who, when, what). A browser of profile 1 whose account is provisional: the known one counts, until the account's
+# profile is adopted under the id that it has. And a browser of a provisional profile that is blocked, and no more.
+ADOPTED = [[(0, 0, 3, 1), (5, 0, 0, 1)], [(4, 0, 0, 3)]]
+BLOCKED_FOR_A_DAY = [[(0, 1, 3, 0)], [(7, 0, 0, 3)], [(7, 0, 1, 3)]]
+STEP = st.tuples(st.integers(0, 7), st.integers(0, 3), st.integers(0, 30), st.integers(0, 3))
 HISTORY = st.lists(st.lists(STEP, min_size=1, max_size=6), min_size=2, max_size=5)
 
 
@@ -150,6 +169,8 @@ def rigs(warehouse: Warehouse, two: Two) -> tuple[Rig, Rig]:
     print_blob=True,
 )
 @given(history=HISTORY)
+@example(history=ADOPTED)
+@example(history=BLOCKED_FOR_A_DAY)
 def test_after_any_history_the_tables_equal_a_whole_build(
     rigs: tuple[Rig, Rig], history: list[list[tuple[int, ...]]]
 ) -> None:

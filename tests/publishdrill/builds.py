@@ -32,7 +32,9 @@ def make_build(settings: Settings, build_id: str, number: int = 0, *, rows: int 
             )
         connection.execute(f"create table ops.build_info ({BUILD_INFO})")
         connection.execute(
-            "insert into ops.build_info values (?, timestamp '2018-01-02', '{}', 'test', ?)", [build_id, epoch]
+            "insert into ops.build_info (build_id, built_at, lake_versions, run_id, epoch) "
+            "values (?, timestamp '2018-01-02', '{}', 'test', ?)",
+            [build_id, epoch],
         )
         stamp(connection, build_id)
     return file

@@ -97,6 +97,31 @@ def test_so_many_builds_stay_and_a_rollback_is_followed(published: Settings, tmp
     assert current(root) == ("b", {2})
 
 
+FOREIGN = {
+    "site": '{"name": "a web site"}',
+    "renamed": '{"build_id": "x", "epoch": 1, "warehouse_sha256": "0"}',
+    "of another tool": '{"build_id": "of another tool", "epoch": 1}',
+    "no number": '{"build_id": "no number", "epoch": "late", "warehouse_sha256": "0"}',
+    "list": "[1, 2]",
+    "half": "{",
+    "empty": "[]",
+}
+
+
+def test_what_no_export_has_written_is_left_alone(published: Settings, tmp_path: Path) -> None:
+    root = tmp_path / "bi"
+    for name, text in FOREIGN.items():
+        (root / name).mkdir(parents=True)
+        (root / name / "manifest.json").write_text(text)
+    (root / "a folder" / "manifest.json").mkdir(parents=True)
+    for build, number in (("b", 2), ("c", 3)):
+        export(published, Folder(root, 1))
+        next_build(published, build, number)
+    export(published, Folder(root, 1))
+    assert {path.name for path in root.iterdir()} == {"c", "current.json", "a folder", *FOREIGN}
+    assert {name: (root / name / "manifest.json").read_text() for name in FOREIGN} == FOREIGN
+
+
 def test_an_older_build_does_not_overtake_a_newer_one(published: Settings, tmp_path: Path) -> None:
     place = Folder(tmp_path / "bi", 2)
     export(published, place)
@@ -136,9 +161,10 @@ def test_what_cannot_be_exported_is_said(published: Settings, tmp_path: Path) ->
         with pytest.raises(UsageError, match="--to"):
             place_of(published, to, keep=2)
     (tmp_path / "bi").mkdir()
-    (tmp_path / "bi" / "current.json").write_text("half")
-    with pytest.raises(PermanentError, match="damaged"):
-        export(published, Folder(tmp_path / "bi", 2))
+    for text in ("half", "[]"):
+        (tmp_path / "bi" / "current.json").write_text(text)
+        with pytest.raises(PermanentError, match="damaged"):
+            export(published, Folder(tmp_path / "bi", 2))
     sidecar_file(published).write_text(sidecar_file(published).read_text().replace('"a"', '"z"'))
     with pytest.raises(RetryableError, match="c360 warehouse doctor"):
         export(published, Folder(tmp_path / "other", 2))
