@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from lakekit import Lake, write_lake
+from lakekit import Lake, at, token, write_lake
 from warehousekit import built
 
 from jobs.core.clock import Clock
@@ -13,6 +13,7 @@ from jobs.identity import runner
 from jobs.identity.explain import explain_lines
 from jobs.lake import delta
 from jobs.lake.runs import Stage
+from jobs.sync.consent import permitted
 from jobs.warehouse.reader import open_build
 
 MODELS = "+int_identity__event_profiles +int_identity__redirects"
@@ -58,3 +59,40 @@ def test_the_next_identity_run_adopts_the_provisional_profiles(spare: Settings) 
     assert (after["new"], after["first"]) == (provisional["new"], provisional["first"])
     assert after["other browser"] == known["U1"]
     assert next(explain_lines(spare, provisional["U9"], 5)).startswith(f"{provisional['U9']} was provisional")
+
+
+def may_be_sent(settings: Settings, purpose: str) -> set[str]:
+    """The profiles that a sync of this purpose may send, by the flags that a build shows now."""
+    connection = open_build(settings)
+    try:
+        return permitted(connection, [purpose])
+    finally:
+        connection.close()
+
+
+def test_consent_of_a_provisional_profile_counts_from_the_next_identity_run_on(spare: Settings) -> None:
+    """Nobody knows yet whose it is: here it comes with an account whose card denies, and with one that is suppressed."""
+    new = Lake(position=2_000_000_000)
+    beside = {"denied": "U70", "suppressed": "U71", "free": "U72"}
+    for number, account in enumerate(beside.values()):
+        new.event("web", "page", "2017-12-01", {"user_id": account, "loyalty_id": f"70{number}"})
+    new.consent("loyalty_id", "700", "marketing", "denied", "2017-12-01")
+    new.add("suppressions", identifier_type="loyalty_id", identifier_value="701", reason="unsubscribed", source="web",
+            effective_at=at("2017-12-01"))  # fmt: skip
+    write_lake(spare, new)
+    resolve(spare, 0)
+    later = Lake(position=3_000_000_000)
+    emails = {who: token("email", who) for who in beside}
+    for who, email in emails.items():
+        later.event("web", "identify", "2017-12-30", {"user_id": beside[who], "email": email})
+        later.consent("email", email, "all", "granted", "2017-12-30")
+    write_lake(spare, later)
+    built(spare, select="+dim_profiles")
+    before = owners(spare, "int_identity__identifiers", "identifier_value", "profile_id")
+    assert [before[email] for email in emails.values()] == [founded_profile_id("email", e) for e in emails.values()]
+    for purpose in ("marketing", "profiling", "sharing"):
+        assert not may_be_sent(spare, purpose) & {before[email] for email in emails.values()}
+    resolve(spare, 1)
+    built(spare, select="+dim_profiles")
+    after = owners(spare, "int_identity__identifiers", "identifier_value", "profile_id")
+    assert may_be_sent(spare, "marketing") & {after[email] for email in emails.values()} == {after[emails["free"]]}

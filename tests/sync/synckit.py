@@ -4,11 +4,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
+from jobs.core.catalog import lake_table
 from jobs.core.clock import Clock
 from jobs.core.context import Context
 from jobs.core.definitions import SyncHeader
 from jobs.core.settings import Settings
+from jobs.lake import delta
+from jobs.lake.schema import arrow_schema
 from jobs.privacy.vault import store
 
 NOW = datetime(2018, 1, 2, tzinfo=UTC)
@@ -84,3 +88,15 @@ class Warehouse:
         for name, value in values.items():
             table = "marts.dim_profiles" if name.startswith(("has_", "is_")) else RELATION
             self.connection.execute(f"update {table} set {name} = ? where profile_id = ?", [value, key])
+
+
+def lake_rows(settings: Settings, table: str, *rows: dict[str, object]) -> None:
+    """Appends rows to a table of the lake; what a row leaves out has a value that no test minds."""
+    defaults: dict[str, object] = {
+        "valid_from": NOW, "last_seen_at": NOW, "event_count": 1, "consent_id": "c", "source": "pos", "is_simulated": False,
+        "event_id": "e", "purpose": "marketing", "effective_at": NOW, "received_at": NOW, "receive_position": 1,
+        "ingest_batch": "b", "reason": "unsubscribed", "identifier_type": "email", "merged_at": NOW,
+    }  # fmt: skip
+    schema = arrow_schema(lake_table(table).contract)
+    filled = [{name: (defaults | row).get(name) for name in schema.names} for row in rows]
+    delta.append(settings, table, pa.Table.from_pylist(filled, schema=schema))

@@ -8,20 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
-from synckit import NOW, Warehouse, address, context_of, header, token
+from synckit import NOW, Warehouse, address, context_of, header, lake_rows, token
 
-from jobs.core.catalog import lake_table
 from jobs.core.definitions import load_syncs
 from jobs.core.errors import GateError, PermanentError, RetryableError, UsageError
-from jobs.core.profile_ids import founded_profile_id
 from jobs.core.settings import Settings
 from jobs.lake import delta
-from jobs.lake.schema import arrow_schema
 from jobs.privacy import vault
 from jobs.sync import runner
-from jobs.sync.consent import refused_since
 from jobs.sync.desired import reveals
 from jobs.sync.destinations import open_destination
 from jobs.sync.destinations.base import Batch, Destination
@@ -148,17 +143,6 @@ def test_a_profile_unknown_to_dim_profiles_is_never_sent(settings: Settings, war
     warehouse.connection.execute("delete from marts.dim_profiles where profile_id = 'p_001'")
     run_sync(context_of(settings), header(), warehouse.connection)
     assert "p_001" not in acknowledged(settings)
-
-
-def lake_rows(settings: Settings, table: str, *rows: dict[str, object]) -> None:
-    defaults: dict[str, object] = {
-        "valid_from": NOW, "last_seen_at": NOW, "event_count": 1, "consent_id": "c", "source": "pos", "is_simulated": False,
-        "event_id": "e", "purpose": "marketing", "effective_at": NOW, "received_at": NOW, "receive_position": 1,
-        "ingest_batch": "b", "reason": "unsubscribed", "identifier_type": "email", "merged_at": NOW,
-    }  # fmt: skip
-    schema = arrow_schema(lake_table(table).contract)
-    filled = [{name: (defaults | row).get(name) for name in schema.names} for row in rows]
-    delta.append(settings, table, pa.Table.from_pylist(filled, schema=schema))
 
 
 def test_consent_denied_in_the_lake_between_build_and_send_counts(settings: Settings, warehouse: Warehouse) -> None:
@@ -390,12 +374,3 @@ def test_the_committed_syncs_are_sound(settings: Settings) -> None:
 def test_an_unknown_sync_is_named_with_those_that_exist(settings: Settings) -> None:
     with pytest.raises(UsageError, match="sync_file_drop_profiles"):
         find_sync(settings, "sync_nothing")
-
-
-def test_a_refusal_reaches_the_provisional_profile_that_the_build_has_seen(settings: Settings) -> None:
-    """Of an identifier that no run has seen yet, and of one that a run has given to another profile since."""
-    lake_rows(settings, "profile_identifiers", *({"profile_id": "p_q", "identifier_value": token(n)} for n in (0, 1)))
-    denied = [{"identifier_value": token(n), "status": "denied"} for n in (0, 2)]
-    lake_rows(settings, "consents", *denied)
-    found = refused_since(settings, ["marketing"], now=NOW)
-    assert found == {"p_q", *(founded_profile_id("email", token(n)) for n in (0, 1, 2))}

@@ -8,13 +8,31 @@ with purposes as (
     group by profile_id
 ),
 
+-- As in int_consent__profile_purposes, the two tokens of a value are one identifier.
+unwanted as (
+    select
+        suppressions.identifier_type,
+        coalesce(aliases.new_token, suppressions.identifier_value) as identifier_value
+    from {{ ref('stg_lake__suppressions') }} as suppressions
+    left join {{ ref('stg_lake__token_aliases') }} as aliases on suppressions.identifier_value = aliases.old_token
+),
+
+identifiers as (
+    select
+        known.profile_id,
+        known.identifier_type,
+        coalesce(aliases.new_token, known.identifier_value) as identifier_value
+    from {{ ref('int_identity__identifiers') }} as known
+    left join {{ ref('stg_lake__token_aliases') }} as aliases on known.identifier_value = aliases.old_token
+),
+
 suppressed as (
     select distinct identifiers.profile_id
-    from {{ ref('stg_lake__suppressions') }} as suppressions
-    inner join {{ ref('int_identity__identifiers') }} as identifiers
+    from unwanted
+    inner join identifiers
         on
-            suppressions.identifier_type = identifiers.identifier_type
-            and suppressions.identifier_value = identifiers.identifier_value
+            unwanted.identifier_type = identifiers.identifier_type
+            and unwanted.identifier_value = identifiers.identifier_value
 )
 
 select
