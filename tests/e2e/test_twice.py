@@ -186,8 +186,9 @@ def test_every_message_is_accounted_for(twice: Twice, plan: dict[str, Any]) -> N
 def test_every_stage_leaves_something(twice: Twice) -> None:
     for name in ("silver_events", "profile_identifiers", "gold_recommendations", "gold_profile_clusters"):
         assert twice.first.lake[name][0] > 0, name
-    for name in public_marts():
-        assert twice.first.marts[name][0] > 0, name
+    # The package has returns within orders and no refunds, and no ML model of ours gives scores.
+    empty = {name for name in public_marts() if not twice.first.marts[name][0]}
+    assert empty == {"marts.fct_profile_scores", "marts.fct_refunds"}
     assert set(twice.first.versions) >= {"als_recommender", "profile_clusters"}
     assert twice.first.sent > 0
 

@@ -5,7 +5,7 @@ from random pairs, `m` by expectation maximisation, the prior from the determini
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -22,6 +22,7 @@ from jobs.identity.linkage.records import TABLE
 from jobs.identity.linkage.weights import Weights
 
 log = logging.getLogger(__name__)
+RAREST = 1e-9
 UNTRAINED_PRIOR = 0.0001  # where no deterministic rule tells of it
 CLOSE_NAME = [0.92, 0.88, 0.7]
 
@@ -81,13 +82,19 @@ def trained(connection: Connection, columns: list[str], config: LinkageConfig) -
     model = linker.misc.save_model_to_json()
     levels = {
         comparison["output_column_name"]: [
-            (one["label_for_charts"], one.get("m_probability"), one.get("u_probability"))
+            (one["label_for_charts"], _learned(one, "m_probability"), _learned(one, "u_probability"))
             for one in comparison["comparison_levels"]
             if not one.get("is_null_level")
         ]
         for comparison in model["comparisons"]
     }
     return Weights(float(model["probability_two_random_records_match"]), levels)
+
+
+def _learned(level: Mapping[str, Any], name: str) -> float | None:
+    """What was never seen among so few records is rare; that it is impossible nothing has shown."""
+    found = level.get(name)
+    return None if found is None else max(float(found), RAREST)
 
 
 def fits(weights: Weights) -> bool:
@@ -155,5 +162,6 @@ def _train(linker: Linker, columns: list[str], config: LinkageConfig) -> None:
             continue  # nothing is left to learn about
         try:
             linker.training.estimate_parameters_using_expectation_maximisation(block_on(*rule))
-        except EMTrainingException as error:  # no two records agree on it: the other sessions have to do
+        except (EMTrainingException, ValueError) as error:
+            # No two records agree on it, or a probability fell below what Splink takes: the other sessions have to do.
             log.info("training by %s: %s", ", ".join(rule), error)

@@ -94,16 +94,16 @@ def test_a_rotation_killed_after_any_step_is_finished_by_the_next(
     everybody_is_one(home, before)
 
 
-@pytest.mark.parametrize("turn", [2, 6, 7, 8, 9, 10])  # 2 to 6: tables
+@pytest.mark.parametrize("turn", [2, 6, 7, 8, 9, 10, 11])  # 2 to 7: tables
 def test_a_retirement_killed_after_any_step_is_finished_by_the_next(
     home: Settings, monkeypatch: pytest.MonkeyPatch, turn: int
 ) -> None:
     before = profiles(home)
     rows = {name: delta.row_count(home, name) for name in ("silver_events", "silver_identifiers")}
     rotate_tokens(context_at(home), window_days=0)
-    assert run_until(monkeypatch, turn, lambda: retire_tokens(context_at(home, days=40))) == (turn < 10)
+    assert run_until(monkeypatch, turn, lambda: retire_tokens(context_at(home, days=40))) == (turn < 11)
     everybody_is_one(home, before)
-    if turn < 10:
+    if turn < 11:
         retire_tokens(context_at(home, days=41))
     assert not [table for table, value in texts(home) if OLD.search(value)]
     assert not key_path(home, "tokens_v1").exists()
