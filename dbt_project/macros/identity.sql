@@ -1,3 +1,39 @@
+{#- Kinds of identifiers from the strongest to the weakest, and the column of an event that holds each. -#}
+{% macro identifier_columns() -%}
+    {{ return([
+        ('user_id', 'user_id'),
+        ('loyalty_id', 'loyalty_id'),
+        ('email', 'email_token'),
+        ('phone', 'phone_token'),
+        ('anonymous_id', 'anonymous_id'),
+    ]) }}
+{%- endmacro %}
+
+{#-
+    Scores were written for the profiles of their time. One that was merged away, or was provisional, leads on to the one that
+    lives; when both have scores of an ML model, those of the living one hold (claim_rank 1 of `chosen`).
+-#}
+{% macro scores_of_living_profiles(scores, redirects) -%}
+current_profiles as (
+    select
+        scores.*,
+        coalesce(redirects.to_profile_id, scores.scored_profile_id) as profile_id
+    from {{ scores }} as scores
+    left join {{ redirects }} as redirects
+        on scores.scored_profile_id = redirects.from_profile_id
+),
+
+chosen as (
+    select
+        *,
+        dense_rank() over (
+            partition by model_name, profile_id
+            order by case when scored_profile_id = profile_id then 0 else 1 end, scored_profile_id
+        ) as claim_rank
+    from current_profiles
+)
+{%- endmacro %}
+
 {#- The profile id that an identifier founds, as jobs.core.profile_ids has it; `attempt` 1 for when the first is taken. -#}
 {% macro founded_profile_id(identifier_type, identifier_value, attempt=0) -%}
     {%- set counted = ["chr(31)", "'" ~ attempt ~ "'"] if attempt else [] -%}

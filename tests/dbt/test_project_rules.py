@@ -105,3 +105,10 @@ def test_no_model_reads_the_wall_clock() -> None:
         text = path.read_text(encoding="utf-8").lower()
         found = [word for word in ("current_timestamp", "current_date", "now()", "getdate", "today()") if word in text]
         assert not found, f"{path.name}: {found}"
+
+
+def test_marts_follow_provisional_profiles_too(warehouse: Warehouse) -> None:
+    """The ledger's own redirects know nothing of profiles that no run has founded yet."""
+    parents = {name: node["depends_on"]["nodes"] for name, node in models(warehouse, "marts").items()}
+    assert not [name for name, nodes in parents.items() if "model.c360.stg_identity__profile_redirects" in nodes]
+    assert "model.c360.int_identity__redirects" in parents["fct_profile_scores"]

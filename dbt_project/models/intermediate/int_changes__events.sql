@@ -1,12 +1,6 @@
 -- Empty in a full build. Events never change once they are in silver; they come, they go (retention, erasure), and the
 -- profile of an old one is another when identity has moved one of its identifiers.
-{% set kinds = [
-    ('user_id', 'user_id'),
-    ('loyalty_id', 'loyalty_id'),
-    ('email', 'email_token'),
-    ('phone', 'phone_token'),
-    ('anonymous_id', 'anonymous_id'),
-] %}
+{% set kinds = identifier_columns() %}
 
 {% if var('increment') %}
 with moved_identifiers as (

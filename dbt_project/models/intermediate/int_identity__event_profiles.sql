@@ -5,13 +5,7 @@
     incremental_strategy='append',
     pre_hook="{{ forget('event_key', ref('int_changes__events')) }}"
 ) }}
-{% set kinds = [
-    ('user_id', 'user_id'),
-    ('loyalty_id', 'loyalty_id'),
-    ('email', 'email_token'),
-    ('phone', 'phone_token'),
-    ('anonymous_id', 'anonymous_id'),
-] %}
+{% set kinds = identifier_columns() %}
 
 select
     events.event_key,

@@ -1,23 +1,4 @@
--- Scores were written for the profiles of their time. A profile that was merged away leads on to the one that lives;
--- when both have scores of an ML model, those of the living one hold.
-with current_profiles as (
-    select
-        scores.*,
-        coalesce(redirects.to_profile_id, scores.scored_profile_id) as profile_id
-    from {{ ref('stg_models__profile_clusters') }} as scores
-    left join {{ ref('int_identity__redirects') }} as redirects
-        on scores.scored_profile_id = redirects.from_profile_id
-),
-
-chosen as (
-    select
-        *,
-        dense_rank() over (
-            partition by model_name, profile_id
-            order by case when scored_profile_id = profile_id then 0 else 1 end, scored_profile_id
-        ) as claim_rank
-    from current_profiles
-)
+with {{ scores_of_living_profiles(ref('stg_models__profile_clusters'), ref('int_identity__redirects')) }}
 
 select
     chosen.model_name,
