@@ -3,18 +3,29 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import available_timezones
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from jobs.core.errors import PermanentError
 
 SYNC_FOLDER = Path("jobs") / "sync" / "syncs"
 SEGMENT_FOLDER = Path("dbt_project") / "definitions" / "segments"
+TRAIT_FOLDER = Path("dbt_project") / "definitions" / "traits"
 PULL_FOLDER = Path("jobs") / "ingest" / "pulls"
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _known_zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError(f"unknown time zone {value!r}; expected a name such as Europe/Berlin or UTC")
+    return value
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
 
 
 class DefinitionError(PermanentError):
@@ -76,9 +87,24 @@ class SyncHeader(Definition):
 
 
 class SegmentHeader(Definition):
-    """One segment. `rule` is kept as written; `jobs.segments.rules` gives it its types."""
+    """One segment. `rule` is kept as written; `jobs.segments.language` gives it its types.
+
+    Members are who fulfils the rule, is a member of `parent`, and is not among the `holdout`: a share of all profiles, the
+    same ones at all times, that a hash of the segment's name and the profile picks.
+    """
 
     rule: dict[str, Any] = Field(min_length=1)
+    time_zone: TimeZone = "UTC"
+    parent: Name | None = None
+    holdout: Annotated[float, Field(gt=0, lt=1)] | None = None
+    allow_all: bool = Field(default=False, description="True when the segment may hold every profile")
+
+
+class TraitHeader(Definition):
+    """One trait. `value` is kept as written; `jobs.segments.language` gives it its types."""
+
+    value: dict[str, Any] = Field(min_length=1)
+    time_zone: TimeZone = "UTC"
 
 
 class PullHeader(Definition):
@@ -101,6 +127,11 @@ Defined = TypeVar("Defined", bound=Definition)
 def load_syncs(project_root: Path) -> dict[str, SyncHeader]:
     """All syncs by name, sorted. Raises DefinitionError."""
     return _load_folder(project_root / SYNC_FOLDER, SyncHeader)
+
+
+def load_traits(project_root: Path) -> dict[str, TraitHeader]:
+    """All traits by name, sorted. Raises DefinitionError."""
+    return _load_folder(project_root / TRAIT_FOLDER, TraitHeader)
 
 
 def load_segments(project_root: Path) -> dict[str, SegmentHeader]:

@@ -1,0 +1,1 @@
+"""What an analyst may write: rules, traits, windows; their types, and nothing that knows SQL."""

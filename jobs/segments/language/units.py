@@ -1,0 +1,107 @@
+"""Lengths of time and stretches of time, as a definition writes them.
+
+A duration is a count and a unit (`30 days`, `2 hours`, `90 minutes`); a day is always 24 hours. Whole days of a calendar are what
+`this` and `previous` are for: they follow the time zone of the definition, with its short and long days.
+"""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+DURATION = re.compile(r"^([1-9][0-9]{0,5}) (second|minute|hour|day|week)s?$")
+SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
+LONGEST = timedelta(days=3_660)
+PREVIOUS = re.compile(r"^([1-9][0-9]{0,2}) (day|week|month|quarter|year)s?$")
+
+
+def parse_duration(value: Any) -> timedelta:
+    """`30 days` → 30 x 24 hours. Raises ValueError with what was expected."""
+    if isinstance(value, timedelta):
+        return value
+    found = DURATION.match(value) if isinstance(value, str) else None
+    if not found:
+        raise ValueError(f"expected a duration such as '30 days', '2 hours' or '90 minutes'; found {value!r}")
+    length = timedelta(seconds=int(found[1]) * SECONDS[found[2]])
+    if length > LONGEST:
+        raise ValueError(f"{value!r} is longer than {LONGEST.days} days")
+    return length
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+
+
+def spoken(length: timedelta) -> str:
+    """The duration as a definition would write it, in its largest whole unit."""
+    seconds = int(length.total_seconds())
+    unit = next(name for name in reversed(SECONDS) if seconds % SECONDS[name] == 0)
+    count = seconds // SECONDS[unit]
+    return f"{count} {unit}{'s' if count != 1 else ''}"
+
+
+class Shape(BaseModel):
+    """Base of all that a definition writes: immutable, and an unknown key is refused rather than a silent typo."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Unit(StrEnum):
+    """Units of a calendar. A week begins on Monday (ISO 8601)."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+
+
+class Previous(Shape):
+    """The whole units before the current one: `previous: 2 months` in March is January and February."""
+
+    count: int
+    unit: Unit
+
+
+def _parse_previous(value: Any) -> Any:
+    if isinstance(value, Previous | dict):
+        return value
+    found = PREVIOUS.match(value) if isinstance(value, str) else None
+    if not found:
+        raise ValueError(f"expected whole units such as '1 month' or '7 days'; found {value!r}")
+    return Previous(count=int(found[1]), unit=Unit(found[2]))
+
+
+Moment = datetime | date
+
+
+class Windowed(Shape):
+    """Which events count, by time: at most one of `last`, `this` and `previous`, or `since` and `until`; none is for ever.
+
+    `last: 30 days` is the 30 x 24 hours before the moment asked for: an event of exactly that age has left. `this: month`
+    begins with the month in the definition's time zone, `previous: 2 months` are the two that have ended. `since` is
+    inclusive, `until` is not; a date without a time is midnight in the definition's time zone.
+    """
+
+    last: Duration | None = None
+    this: Unit | None = None
+    previous: Annotated[Previous, BeforeValidator(_parse_previous)] | None = None
+    since: Moment | None = Field(default=None, union_mode="left_to_right")
+    until: Moment | None = Field(default=None, union_mode="left_to_right")
+
+    @model_validator(mode="after")
+    def _one_window(self) -> "Windowed":
+        given = [name for name in ("last", "this", "previous") if getattr(self, name) is not None]
+        given += ["since/until"] if self.since or self.until else []
+        if len(given) > 1:
+            raise ValueError(f"one window at a time; found {', '.join(given)}")
+        return self
+
+
+def instant(moment: Moment, zone: str) -> datetime:
+    """The UTC instant, without its offset, that a written date or time means in `zone`; an offset that is written counts."""
+    full = moment if isinstance(moment, datetime) else datetime(moment.year, moment.month, moment.day)
+    aware = full if full.tzinfo else full.replace(tzinfo=ZoneInfo(zone))
+    return aware.astimezone(UTC).replace(tzinfo=None)
