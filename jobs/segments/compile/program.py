@@ -54,7 +54,7 @@ def compiled(catalogue: Catalogue, asked: str = "asked") -> Program:
     made = [_level(writer, catalogue, level) for level in levels(catalogue)]
     steps: list[Step] = [
         ("moments", exp.select(*KEYS).distinct(copy=False).from_(asked, copy=False)),
-        *_event_steps(writer.needs),
+        *event_steps(writer.needs),
     ]
     steps.append(("measured", _measured(writer.needs, steps[-1][0])))
     steps.append(("profile_rows", _profile_rows(writer.needs)))
@@ -78,7 +78,7 @@ def _with(columns: Mapping[str, exp.Expr], relation: str) -> exp.Select:
     return exp.select("*", *made).from_(relation, copy=False)
 
 
-def _event_steps(needs: Needs) -> list[Step]:
+def event_steps(needs: Needs) -> list[Step]:
     """`events`: those that count for anything, typed; `marked`: what each is, at each moment at which it is known; chains."""
     plain = ("profile_id", "event_key", "name", "effective_at", "received_at", "receive_position")
     events = exp.select(*plain, *(aliased(prop.extracted(), prop.column) for prop in sorted(needs.properties)))
