@@ -87,9 +87,7 @@ class Maker:
         self._begin()
         kinds = (self.measure, self.measure, self._score, self._choose, self._ratio)
         written = self.pick((*kinds, self._priority, self._priority) if len(self.segments) > 1 else kinds)()
-        header = TraitHeader.model_construct(
-            name=name, description=DESCRIPTION, value=written, time_zone=self._zone()
-        )
+        header = TraitHeader.model_construct(name=name, description=DESCRIPTION, value=written, time_zone=self._zone())
         value = VALUE.validate_python(written)
         self.traits[name] = Trait(header, value, kind_of_value(value))
         self._end(name)
@@ -247,4 +245,6 @@ class Maker:
         self.reads |= set(self.segments)
         listed = self.draw(st.permutations(list(self.segments)))
         ranked = [{"segment": name, "rank": self.pick((1, 1, 2))} for name in listed]
-        return {"priority": ranked, "ties": self.pick(("listed", "even"))} | ({"otherwise": "a"} if self.chance(50) else {})
+        return {"priority": ranked, "ties": self.pick(("listed", "even"))} | (
+            {"otherwise": "a"} if self.chance(50) else {}
+        )

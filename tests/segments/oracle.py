@@ -272,4 +272,3 @@ class View:
         known = of is not None and to is not None and to != 0
         self.oracle.see("value ratio", known)
         return Decimal(trunc(Fraction(of) / Fraction(to) * 10**6)).scaleb(-6) if known else None
-

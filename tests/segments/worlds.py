@@ -25,9 +25,27 @@ MICROSECOND = timedelta(microseconds=1)
 INSTANTS = 20
 ROWS = (
     {"is_member": None, "orders": None, "spent": None, "city": None, "first_order_at": None},
-    {"is_member": True, "orders": 1, "spent": Decimal("10.500000"), "city": "a", "first_order_at": datetime(2018, 1, 1)},
-    {"is_member": False, "orders": 2, "spent": Decimal("-1.000000"), "city": "1", "first_order_at": datetime(2018, 3, 24, 23)},
-    {"is_member": True, "orders": 2, "spent": Decimal("0.300000"), "city": "", "first_order_at": datetime(2018, 11, 4, 4)},
+    {
+        "is_member": True,
+        "orders": 1,
+        "spent": Decimal("10.500000"),
+        "city": "a",
+        "first_order_at": datetime(2018, 1, 1),
+    },
+    {
+        "is_member": False,
+        "orders": 2,
+        "spent": Decimal("-1.000000"),
+        "city": "1",
+        "first_order_at": datetime(2018, 3, 24, 23),
+    },
+    {
+        "is_member": True,
+        "orders": 2,
+        "spent": Decimal("0.300000"),
+        "city": "",
+        "first_order_at": datetime(2018, 11, 4, 4),
+    },
     {"is_member": None, "orders": 0, "spent": Decimal("0.000000"), "city": "ä", "first_order_at": datetime(2017, 1, 1)},
     {"is_member": False, "orders": 3, "spent": Decimal("1000.000000"), "city": "ab", "first_order_at": None},
 )
@@ -117,5 +135,3 @@ def _chosen(moments: list[datetime], first: int) -> list[datetime]:
     """All of few; of many every so manieth, beginning anywhere."""
     stride = max(1, len(moments) // INSTANTS)
     return moments[first % stride :: stride]
-
-
