@@ -1,17 +1,18 @@
 """One way to assign profiles to shares: holdouts, arms, even ties. A hash decides, so that it is the same everywhere and always.
 
-The number of a profile under a salt is the first 15 hex digits of md5(salt, chr(31), profile_id), as a share of 16^15. Hex digits
+The number of a profile under a salt is the first 15 hex digits of md5 of `salt|profile_id`, as a share of 16^15. Hex digits
 compare as texts as they do as numbers, so that SQL on every engine decides alike: `md5(...)` cut to 15 < threshold(share).
 """
 
 import hashlib
 
 DIGITS = 15
+SEPARATOR = "|"
 
 
 def number(salt: str, profile_id: str) -> str:
     """15 hex digits, evenly spread over profiles and independent between salts."""
-    digest = hashlib.md5(f"{salt}{chr(31)}{profile_id}".encode(), usedforsecurity=False)
+    digest = hashlib.md5(f"{salt}{SEPARATOR}{profile_id}".encode(), usedforsecurity=False)
     return digest.hexdigest()[:DIGITS]
 
 

@@ -1,0 +1,1 @@
+"""Catalogues evaluated: on a DuckDB connection, on a Spark session."""
