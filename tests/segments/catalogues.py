@@ -5,13 +5,13 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
-from segments import pools
 
 from jobs.core.definitions import SegmentHeader, TraitHeader
 from jobs.segments.language.events import Aggregate
 from jobs.segments.language.model import Catalogue, Segment, Trait
 from jobs.segments.language.rules import RULE
 from jobs.segments.language.traits import MADE, VALUE, Kind, kind_of_value
+from segments import pools
 
 Written = dict[str, Any]
 Item = TypeVar("Item")
@@ -209,7 +209,7 @@ class Maker:
     def _sequence(self) -> Written:
         steps = self.few(self.matched, 2, 4 if self.chance(30) else 2)
         for step in steps[1:]:
-            step |= {"within": self._duration()} if self.chance(30) else {}
+            step.update({"within": self._duration()} if self.chance(30) else {})
         rule: Written = {"sequence": steps}
         rule |= {"within": self._duration()} if self.chance(35) else {}
         rule |= {"last": self._duration()} if self.chance(35) else {}

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from datetime import datetime
-
-from segments import values
-from segments.events import Event
+from itertools import pairwise
 
 from jobs.segments.language.events import Matched
 from jobs.segments.language.rules import FollowRule, SequenceRule
+from segments import values
+from segments.events import Event
 
 Matching = Callable[[Matched], list[Event]]
 
@@ -42,7 +42,7 @@ def _whole(rule: SequenceRule, chain: tuple[Event, ...], now: datetime, matching
     unwanted = matching(rule.without) if rule.without is not None else []
     return not any(
         before.effective_at < event.effective_at <= after.effective_at and _alike(rule.same, event, before)
-        for before, after in zip(chain, chain[1:], strict=False)
+        for before, after in pairwise(chain)
         for event in unwanted
     )
 

@@ -6,11 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from segments import values
-from segments.calendars import start
-
 from jobs.segments.language.events import Compared, Operator
 from jobs.segments.language.units import Windowed, instant
+from segments import values
+from segments.calendars import start
 
 
 @dataclass(frozen=True)

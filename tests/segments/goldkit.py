@@ -4,13 +4,12 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from segments.events import Event
-from segments.oracle import Oracle, World
-
 from jobs.core.definitions import SegmentHeader, TraitHeader
 from jobs.segments.language.model import Catalogue, Segment, Trait
 from jobs.segments.language.rules import RULE
 from jobs.segments.language.traits import VALUE, Kind, kind_of_value
+from segments.events import Event
+from segments.oracle import Oracle, World
 
 DESCRIPTION = "Written for a test by hand"
 TICK = timedelta(microseconds=1)

@@ -14,12 +14,7 @@ from functools import cached_property
 from math import ceil, trunc
 from typing import Any
 
-from segments import chains, values
-from segments.calendars import start
-from segments.comparing import Clock, compare, in_window, kind_of, window_name
-from segments.events import Event
-
-from jobs.core.assignment import in_share, number
+from jobs.core.assignment import SEPARATOR, in_share, number
 from jobs.segments.language.events import Aggregate, Matched, Measure, Operator, PropertyTest
 from jobs.segments.language.model import Catalogue
 from jobs.segments.language.rules import (
@@ -34,10 +29,16 @@ from jobs.segments.language.rules import (
     SegmentRule,
     SequenceRule,
     TraitRule,
+)
+from jobs.segments.language.rules import (
     kind_of as rule_kind,
 )
 from jobs.segments.language.traits import MADE, AnyValue, Choose, Kind, PointsEach, PointsWhen, Priority, Ratio, Score
 from jobs.segments.language.units import Unit
+from segments import chains, values
+from segments.calendars import start
+from segments.comparing import Clock, compare, in_window, kind_of, window_name
+from segments.events import Event
 
 PERCENTS = (Operator.TOP_PERCENT, Operator.BOTTOM_PERCENT)
 
@@ -87,11 +88,11 @@ class Oracle:
         return self.matches[key]
 
     def _passes(self, test: PropertyTest, event: Event) -> bool:
-        text, figure = (read(event.properties, test.property_) for read in (values.text, values.number))
         if test.operator is Operator.IS_NULL:
-            return self.see("property is_null", (text is None and figure is None) == test.is_null)
+            return self.see("property is_null", values.given(event.properties, test.property_) is not test.is_null)
         kind = kind_of(test.values[0])
-        held = compare(figure if kind == "number" else text, test, Clock(event.received_at, "UTC"))
+        read = values.number if kind == "number" else values.text
+        held = compare(read(event.properties, test.property_), test, Clock(event.received_at, "UTC"))
         return self.see(f"property {kind} {test.operator}", held)
 
     def see(self, what: str, answer: bool) -> bool:
@@ -136,7 +137,7 @@ class View:
             if header.parent is not None:
                 inside = self.oracle.see("parent", self.member(header.parent)) and inside
             if header.holdout is not None:
-                held_out = in_share(f"holdout{chr(31)}{name}", self.profile_id, header.holdout)
+                held_out = in_share(f"holdout{SEPARATOR}{name}", self.profile_id, header.holdout)
                 inside = not self.oracle.see("holdout", held_out) and inside
             self.members[name] = inside
         return self.members[name]
@@ -165,11 +166,14 @@ class View:
     def _joined(self, rule: AllOf | AnyOf | NoneOf | Not, zone: str) -> bool:
         match rule:
             case AllOf():
-                return all([self.holds(part, zone) for part in rule.all_of])
+                parts = [self.holds(part, zone) for part in rule.all_of]
+                return all(parts)
             case AnyOf():
-                return any([self.holds(part, zone) for part in rule.any_of])
+                parts = [self.holds(part, zone) for part in rule.any_of]
+                return any(parts)
             case NoneOf():
-                return not any([self.holds(part, zone) for part in rule.none_of])
+                parts = [self.holds(part, zone) for part in rule.none_of]
+                return not any(parts)
             case Not():
                 return not self.holds(rule.negated, zone)
 
@@ -265,7 +269,7 @@ class View:
         self.oracle.see(f"ties {value.ties}", len(tied) > 1)
         if value.ties == "listed":
             return tied[0]
-        return min(tied, key=lambda segment: number(f"{name}{chr(31)}{segment}", self.profile_id))
+        return min(tied, key=lambda segment: number(f"{name}{SEPARATOR}{segment}", self.profile_id))
 
     def _ratio(self, value: Ratio) -> Decimal | None:
         of, to = self.trait(value.ratio.of), self.trait(value.ratio.to)

@@ -1,15 +1,15 @@
-"""The oracle, continued: measures, sequences, what was not followed, percentiles, traits and membership; answers found by hand."""
+"""The oracle, continued: measures, sequences, absence, percentiles, traits and membership; answers found by hand."""
 
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
+
+from jobs.core.assignment import SEPARATOR, in_share, number
+from jobs.segments.language.model import Segment, Trait
 from segments.goldkit import at, event, holds, segment, trait, value, world
 from segments.oracle import Oracle
-
-from jobs.core.assignment import in_share, number
-from jobs.segments.language.model import Segment, Trait
 
 VIEW = {"event": "view"}
 ORDER = {"event": "order"}
@@ -258,7 +258,7 @@ def test_priorities() -> None:
     assert winner((1, 2, 3), "listed", who="c") is None
     assert winner((1, 2, 3), "listed", who="c", otherwise="nobody") == "nobody"
     for who in ("a", "b"):
-        first = min(("add", "view"), key=lambda name: number(f"best{chr(31)}{name}", who))  # noqa: B023
+        first = min(("add", "view"), key=lambda name: number(f"best{SEPARATOR}{name}", who))
         assert winner((1, 1, 1), "even", who=who) == first
 
 
@@ -274,5 +274,5 @@ def test_members_fulfil_the_rule_are_in_the_parent_and_are_not_held_out() -> Non
         found = answers(parent, child, reader, outside, who=who, people=people, events=events)
         assert found["reader"] is found["half"] is not found["outside"]
         inside |= {who} if found["half"] else set()
-    assert inside == {f"p{i}" for i in range(10) if not in_share(f"holdout{chr(31)}half", f"p{i}", 0.5)}
+    assert inside == {f"p{i}" for i in range(10) if not in_share(f"holdout{SEPARATOR}half", f"p{i}", 0.5)}
     assert 0 < len(inside) < 10

@@ -33,6 +33,11 @@ def at(properties: str, path: str) -> Any:
     return value
 
 
+def given(properties: str, path: str) -> bool:
+    """Whether the property has a value: it is there, and neither null nor an object or a list."""
+    return not isinstance(at(properties, path), dict | list | None)
+
+
 @cache
 def text(properties: str, path: str) -> str | None:
     """The text of a property: a text, a whole number of 64 bits, true or false; None when it is unknown."""

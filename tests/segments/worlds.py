@@ -13,13 +13,13 @@ from typing import Any
 
 import yaml
 from hypothesis import strategies as st
+
+from jobs.segments.language.model import Catalogue
 from segments import pools
 from segments.calendars import start_of_day
 from segments.catalogues import Maker
 from segments.events import Event
 from segments.oracle import World
-
-from jobs.segments.language.model import Catalogue
 
 MICROSECOND = timedelta(microseconds=1)
 INSTANTS = 20
