@@ -38,6 +38,8 @@ from marts.dim_profiles
 order by profile_id
 """
 
+PARTINGS = "select coalesce(max(ledger_version), 0) from intermediate.int_identity__partings"
+
 # Sales are counted in order lines: fuel and weighed goods carry quantities in the thousands.
 BEST_SELLERS = """
 with sold as (
@@ -107,6 +109,11 @@ def read_profiles(connection: Connection) -> pa.Table:
     table: pa.Table = connection.execute(PROFILES).to_arrow_table()
     consent = pc.fill_null(table.column("has_profiling_consent"), fill_value=False)
     return table.set_column(1, "has_profiling_consent", consent)
+
+
+def read_ledger_version(connection: Connection) -> int:
+    """The newest split or undo of profiles that this warehouse knows of, 0 for none; what is scored from it goes by that."""
+    return int(connection.execute(PARTINGS).fetchall()[0][0])
 
 
 def read_best_sellers(connection: Connection, as_of: datetime) -> dict[str, str]:
