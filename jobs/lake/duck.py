@@ -9,7 +9,6 @@ from jobs.core.catalog import TABLES
 from jobs.core.errors import UsageError
 from jobs.core.settings import Settings
 
-
 DELTA = "delta"
 _trusted: set[tuple[int, ...]] = set()
 
@@ -38,10 +37,12 @@ def connect(settings: Settings, database: Path | None = None, *, read_only: bool
 
 def _look_at_signature(extensions: Path) -> None:
     """Installs the extension and loads it as DuckDB does by default, once per process: it hashes the whole file, 80 MB, which
-    takes 0.3 s of CPU. Every later connection gets the library that this process holds, for as long as the file is the same one."""
+    takes 0.3 s of CPU. Later connections get the library that this process holds, for as long as the file is the same one."""
     if _identity(extensions) in _trusted:
         return
-    with duckdb.connect(config={"extension_directory": str(extensions), "autoinstall_known_extensions": False}) as first:
+    with duckdb.connect(
+        config={"extension_directory": str(extensions), "autoinstall_known_extensions": False}
+    ) as first:
         import_extension(DELTA, con=first)
         found = _identity(extensions)
         first.execute(f"load {DELTA}")
