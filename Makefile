@@ -106,6 +106,10 @@ endef
 $(foreach name,$(LANES),$(eval $(call lane,$(name))))
 test-collector: browser
 
+.PHONY: histories
+histories: setup ## five fixed histories of a shop: the warehouse built in part, whole, and by Spark
+	@$(BIN)/python -m pytest -q tests/histories
+
 .PHONY: chaos
 chaos: setup ## kill everything while events come in, then count them: tier A (20 min); TIER=B by hand (90 min); SEED=1
 	@PYTHONPATH=tests $(BIN)/python -m chaos --tier $(or $(TIER),A) $(if $(SEED),--seed $(SEED))
