@@ -20,7 +20,7 @@ from lakekit import NOW, Lake, build_tiny_lake, line, write_lake
 from settingskit import make_settings
 from sparkkit import contents_on_spark, session_ended, spark_home
 from tinylake import EMAIL_1
-from warehousekit import build_contents, record_gate
+from warehousekit import build_contents, hashes, record_gate
 
 from jobs.core.clock import Clock
 from jobs.core.context import Context
@@ -36,6 +36,7 @@ from jobs.privacy.tokens import token
 from jobs.warehouse.build import build
 from jobs.warehouse.content import Content
 from jobs.warehouse.publish import publish
+from jobs.warehouse.reader import open_published
 
 Day = Callable[["Shop"], None]
 Contents = dict[str, Content]
@@ -195,6 +196,15 @@ HISTORIES: dict[str, tuple[Day, ...]] = {
 }
 
 
+def published(shop: Shop) -> Contents:
+    """What all days so far have come to, each built on the one before."""
+    connection = open_published(shop.today)
+    try:
+        return hashes(connection)
+    finally:
+        connection.close()
+
+
 def _ledger(shop: Shop) -> list[dict[str, object]]:
     found: list[dict[str, object]] = delta.read(shop.settings, "identity_ledger").to_pylist()
     return found
@@ -222,16 +232,22 @@ def on_spark(shop: Shop, jar_home: Path, tmp_path_factory: pytest.TempPathFactor
 @pytest.mark.parametrize("name", HISTORIES)
 def test_in_part_as_a_whole_and_on_spark(shop: Shop, on_spark: Callable[[], Contents], name: str) -> None:
     """In the order given: each history goes on where the one before has ended."""
-    before, shop.whole = build_contents(shop.today), []
+    before, shop.whole = published(shop), []
     for day in HISTORIES[name]:
         day(shop)
         shop.close()
     shop.day -= 1  # the evening of the last day
-    part = build_contents(shop.today)
+    part = published(shop)
     shop.built(incremental=False)
     whole, spark = build_contents(shop.today), on_spark()
     shop.day += 1
     assert part == whole
     assert {mart: spark.get(mart) for mart in whole} == whole
     assert part["marts.fct_sessions"] != before["marts.fct_sessions"], "else the history would prove nothing"
-    assert shop.whole == (["ops_keys has changed"] if "rotation" in name else []), "the others are built in part"
+    if (
+        name == "rotation and retention"
+    ):  # the key is as good as another lake: that day is built whole, the rest in part
+        assert 0 < len(shop.whole) < len(HISTORIES[name])
+        assert all(why.startswith("ops_keys") for why in shop.whole)
+    else:
+        assert shop.whole == []
