@@ -248,6 +248,6 @@ def test_in_part_as_a_whole_and_on_spark(shop: Shop, on_spark: Callable[[], Cont
         name == "rotation and retention"
     ):  # the key is as good as another lake: that day is built whole, the rest in part
         assert 0 < len(shop.whole) < len(HISTORIES[name])
-        assert all(why.startswith("ops_keys") for why in shop.whole)
+        assert all(why.startswith("ops_") for why in shop.whole)
     else:
         assert shop.whole == []
