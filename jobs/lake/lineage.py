@@ -55,7 +55,7 @@ BUILT_FROM = (
     )
     + SUBJECTS
     + SCORES
-    + _lake("gold_profile_scores")
+    + _lake("gold_profile_scores", "identity_ledger")
 )
 STREAMED = _lake(
     "bronze_messages", "silver_events", "silver_records", "silver_identifiers", "consents", "quarantine_messages",

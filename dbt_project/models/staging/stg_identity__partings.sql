@@ -1,0 +1,8 @@
+select
+    profile_id,
+    other_profile_id,
+    ledger_version
+from {{ source('lake', 'identity_ledger') }}
+where
+    action in ('split', 'undo')
+    and cast(occurred_at as timestamp) <= {{ as_of() }}
