@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,7 @@ def incremental(settings: Settings, size: int) -> None:
     whole = timed("whole build", lambda: built(settings))
     slowest(settings, 12)
     publish_unjudged(settings)
+    settings = settings.model_copy(update={"now": END + timedelta(days=1)})
     click.echo(f"one more day: {add_day(settings, size=size, people=people):,} events")
     part = timed("incremental build", lambda: built(settings, incremental=True))
     slowest(settings, 12)

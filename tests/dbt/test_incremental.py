@@ -23,7 +23,10 @@ from jobs.warehouse.paths import dbt_folder
 from jobs.warehouse.publish import publish
 from jobs.warehouse.reading import reading_now
 
-MODELS = ("fct_events", "fct_sessions")
+MODELS = (
+    "fct_events", "fct_sessions", "fct_orders", "fct_order_lines", "fct_refunds", "fct_messages", "fct_trait_changes",
+    "kpi_daily", "int_sessions__events", "int_identity__sightings",
+)  # fmt: skip
 
 
 def a_day(settings: Settings) -> None:
@@ -114,7 +117,10 @@ class History:
         if kind <= 2:
             self._event(who, when, what)
         elif kind == 3 and rows.get("silver_events"):
-            rows["silver_events"].pop(when % len(rows["silver_events"]))  # erased, or its retention is over
+            gone = rows["silver_events"].pop(when % len(rows["silver_events"]))  # erased, or its retention is over
+            if what % 2:
+                named = rows["silver_identifiers"]
+                named[:] = [row for row in named if row["event_id"] != gone["event_id"]]
         elif kind in (4, 5):  # identity finds, adopts (what == 3), moves, or no longer knows an identifier
             name = ("user_id", f"U{who % 2}") if kind == 4 else ("anonymous_id", f"b{who}")
             owned = rows.setdefault("profile_identifiers", [])
@@ -133,6 +139,24 @@ class History:
             blocked[:] = [other for other in blocked if not row.items() <= other.items()]
             if not when % 2:
                 self.lake.add("ops_blocked_identifiers", **row)
+        elif kind == 8 and rows.get("silver_events"):  # erased, and replayed with other words
+            row = rows["silver_events"][when % len(rows["silver_events"])]
+            row |= {"name": "page", "type": "page"} if what == 0 else {}
+            row |= {"properties": order_properties(f"o{what}", [line("P1", what, "2.50")]), "ingest_batch": "replay:0"}
+        elif kind == 9:
+            self._other(who, when, what)
+
+    def _other(self, who: int, when: int, what: int) -> None:
+        """A refund, something of an e-mail, or what somebody says of himself."""
+        moment, received = (NOW - timedelta(hours=4) + timedelta(minutes=n * when) for n in (10, 15))
+        ids = {"anonymous_id": f"b{who}"} | ({"user_id": f"U{who % 2}"} if when % 2 else {})
+        name, said = (
+            ("Order Refunded", {"order_id": f"o{who}", "refund_id": f"r{when % 2}", "total": "1.00"}),
+            ("Email Delivered", {"email_id": f"m{who}", "campaign_id": "1"}),
+            ("Email Opened", {"email_id": f"m{who}"}),
+            ("identify", {"plan": f"p{when % 3}"}),
+        )[what]
+        self.lake.event("web", name, moment.isoformat()[:19], ids, said, received_at=received.isoformat()[:19])
 
     def _event(self, who: int, when: int, what: int) -> None:
         happened = NOW - timedelta(hours=5) + timedelta(minutes=10 * when)
@@ -151,7 +175,7 @@ class History:
 # profile is adopted under the id that it has. And a browser of a provisional profile that is blocked, and no more.
 ADOPTED = [[(0, 0, 3, 1), (5, 0, 0, 1)], [(4, 0, 0, 3)]]
 BLOCKED_FOR_A_DAY = [[(0, 1, 3, 0)], [(7, 0, 0, 3)], [(7, 0, 1, 3)]]
-STEP = st.tuples(st.integers(0, 7), st.integers(0, 3), st.integers(0, 30), st.integers(0, 3))
+STEP = st.tuples(st.integers(0, 9), st.integers(0, 3), st.integers(0, 30), st.integers(0, 3))
 HISTORY = st.lists(st.lists(STEP, min_size=1, max_size=6), min_size=2, max_size=5)
 
 
@@ -185,4 +209,5 @@ def test_after_any_history_the_tables_equal_a_whole_build(
         part.part()
         whole.fill(shop.lake.rows)
         whole.whole()
-        assert part.contents() == whole.contents()
+        held = part.contents(), whole.contents()
+        assert [name for name in held[0] if held[0][name] != held[1][name]] == []
