@@ -19,5 +19,5 @@ select
     phone_token,
     anonymous_id
 from {{ relation }}
-where cast(received_at as timestamp) <= {{ as_of() }}
+where {{ received() }}
 {%- endmacro %}

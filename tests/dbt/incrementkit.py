@@ -36,6 +36,8 @@ JUDGED = (
     "marts.kpi_daily",
     "intermediate.int_sessions__events",
     "intermediate.int_identity__sightings",
+    "intermediate.int_identity__profiles",
+    "intermediate.int_profiles__web_activity",
 )
 
 

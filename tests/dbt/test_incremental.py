@@ -25,7 +25,7 @@ from jobs.warehouse.reading import reading_now
 
 MODELS = (
     "fct_events", "fct_sessions", "fct_orders", "fct_order_lines", "fct_refunds", "fct_messages", "fct_trait_changes",
-    "kpi_daily", "int_sessions__events", "int_identity__sightings",
+    "kpi_daily", "int_sessions__events", "int_identity__profiles", "int_profiles__web_activity",
 )  # fmt: skip
 
 

@@ -2,7 +2,9 @@
 {% if var('increment') %}
 select
     coalesce(now.identifier_type, before.identifier_type) as identifier_type,
-    coalesce(now.identifier_value, before.identifier_value) as identifier_value
+    coalesce(now.identifier_value, before.identifier_value) as identifier_value,
+    now.profile_id,
+    before.profile_id as previous_profile_id
 from {{ ref('int_identity__identifiers') }} as now
 full outer join previous.int_identity__identifiers as before
     on
@@ -15,7 +17,9 @@ where
 {% else %}
 select
     identifier_type,
-    identifier_value
+    identifier_value,
+    profile_id,
+    profile_id as previous_profile_id
 from {{ ref('int_identity__identifiers') }}
 where false
 {% endif %}

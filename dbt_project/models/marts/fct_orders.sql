@@ -12,6 +12,16 @@ with refunded as (
     from {{ ref('int_orders__refunds') }}
     {{ where_changed('order_id', ref('int_changes__orders')) }}
     group by order_event_key
+),
+
+counted as (
+    select * from {{ ref('int_orders__accepted') }}
+    {{ where_changed('order_id', ref('int_changes__orders')) }}
+),
+
+totals as (
+    select * from {{ ref('int_orders__totals') }}
+    {{ where_changed('order_id', ref('int_changes__orders')) }}
 )
 
 select
@@ -33,8 +43,8 @@ select
     coalesce(refunded.refund_count, 0) as refund_count,
     cast(coalesce(refunded.refunded_value, 0) as decimal(18, 2)) as refunded_value
 from {{ ref('stg_pos__orders') }} as orders
-inner join {{ ref('int_orders__accepted') }} as accepted on orders.event_key = accepted.event_key
-left join {{ ref('int_orders__totals') }} as totals on orders.event_key = totals.event_key
+inner join counted on orders.event_key = counted.event_key
+left join totals on orders.event_key = totals.event_key
 left join refunded on orders.event_key = refunded.order_event_key
 {{ owner_joins('orders', ref('int_identity__identifiers')) }}
 {{ where_changed('orders.order_id', ref('int_changes__orders')) }}

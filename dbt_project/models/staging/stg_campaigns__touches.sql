@@ -12,7 +12,7 @@ with parsed as (
     from {{ arriving('silver_events') }}
     where
         name in ('Campaign Sent', 'Coupon Redeemed')
-        and cast(received_at as timestamp) <= {{ as_of() }}
+        and {{ received() }}
 )
 
 select

@@ -12,7 +12,7 @@ with parsed as (
     from {{ arriving('silver_events') }}
     where
         name in ('Email Delivered', 'Email Opened', 'Email Link Clicked')
-        and cast(received_at as timestamp) <= {{ as_of() }}
+        and {{ received() }}
 )
 
 select

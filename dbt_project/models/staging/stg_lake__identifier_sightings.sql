@@ -23,11 +23,11 @@ with seen as (
     union all
     select {{ columns }}, {{ both }}
     from {{ lake }}
-    where cast(received_at as timestamp) <= {{ as_of() }} and {{ key }} in ({{ same }}gone)
+    where {{ received() }} and {{ key }} in ({{ same }}gone)
     {% else %}
     select {{ columns }}, {{ both }}
     from {{ lake }}
-    where cast(received_at as timestamp) <= {{ as_of() }}
+    where {{ received() }}
     {% endif %}
 )
 

@@ -15,4 +15,4 @@ from {{ arriving('silver_events') }}
 where
     type = 'identify'
     and properties is not null
-    and cast(received_at as timestamp) <= {{ as_of() }}
+    and {{ received() }}

@@ -32,7 +32,7 @@ with parsed as (
     from {{ arriving('silver_events') }}
     where
         name = 'Order Completed'
-        and cast(received_at as timestamp) <= {{ as_of() }}
+        and {{ received() }}
 )
 
 select

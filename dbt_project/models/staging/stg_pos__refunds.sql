@@ -24,7 +24,7 @@ with parsed as (
     from {{ arriving('silver_events') }}
     where
         name = 'Order Refunded'
-        and cast(received_at as timestamp) <= {{ as_of() }}
+        and {{ received() }}
 )
 
 select

@@ -17,4 +17,4 @@ select
 from {{ arriving('silver_events') }}
 where
     anonymous_id is not null
-    and cast(received_at as timestamp) <= {{ as_of() }}
+    and {{ received() }}
