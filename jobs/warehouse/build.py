@@ -19,7 +19,6 @@ from jobs.lake.runs import Stage
 from jobs.warehouse.dbt import Outcome, raise_failures, run_dbt
 from jobs.warehouse.epoch import Fence
 from jobs.warehouse.increment import (
-    Origin,
     drop_previous,
     origin_now,
     origin_of,
@@ -123,7 +122,12 @@ def _build_file(
     else:
         origin = origin_now(context.settings, reading)
     info = [build_id, context.clock.now().replace(tzinfo=None), _json(origin.versions), context.run_id, fence.epoch]
-    info += [origin.project, list(origin.mixed), origin.as_of and origin.as_of.replace(tzinfo=None), _json(origin.tables)]
+    info += [
+        origin.project,
+        list(origin.mixed),
+        origin.as_of and origin.as_of.replace(tzinfo=None),
+        _json(origin.tables),
+    ]
     fence.check()  # the file of that name may be another writer's by now
     stage.rows_out = _finish(file, info)
     stage.details |= {"build_id": build_id}

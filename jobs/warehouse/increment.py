@@ -39,7 +39,9 @@ def origin_of(file: Path) -> Origin | None:
     """That of a finished build; None when it does not say."""
     connection = duckdb.connect(str(file), read_only=True)
     try:
-        found = connection.execute("select project, lake_versions, mixed, as_of, lake_tables from ops.build_info").fetchall()
+        found = connection.execute(
+            "select project, lake_versions, mixed, as_of, lake_tables from ops.build_info"
+        ).fetchall()
     except duckdb.Error:
         return None
     finally:
@@ -83,19 +85,22 @@ def why_whole(settings: Settings, reading: Reading) -> str | None:
         return "the dbt project or its settings have changed"
     if origin.mixed:
         return f"--select has built {', '.join(origin.mixed)} without the rest"
-    if origin.as_of is None or origin.as_of > reading.as_of:
-        return "the published build is of a later moment"
     rewritten = [name for name in MUST_BE_AS_THEN if origin.versions.get(name) != reading.versions[name]]
     if rewritten:
         return f"{', '.join(rewritten)} has changed"
-    gone = [name for name in GROWING if not _is_comparable(settings, name, origin)]
-    return f"the files of {', '.join(gone)} that the published build has read are no longer kept" if gone else None
+    return why_not_comparable(settings, reading, origin)
 
 
-def _is_comparable(settings: Settings, name: str, origin: Origin) -> bool:
-    """Whether the table is the same one, and all that was read of it can be read again."""
-    known = name in origin.versions and origin.tables.get(name) == delta.identity(settings, name)
-    return known and delta.is_kept(settings, name, origin.versions[name])
+def why_not_comparable(settings: Settings, reading: Reading, origin: Origin) -> str | None:
+    """Why what has come since the build of `origin` cannot be told; None when it can."""
+    if origin.as_of is None or any(name not in origin.tables for name in GROWING):
+        return "the published build does not say what it has read"
+    if origin.as_of > reading.as_of:
+        return "the published build is of a later moment"
+    if anew := [name for name in GROWING if origin.tables[name] != delta.identity(settings, name)]:
+        return f"{', '.join(anew)} have been made anew"
+    gone = [name for name in GROWING if not delta.is_kept(settings, name, origin.versions[name])]
+    return f"what the published build has read of {', '.join(gone)} is no longer kept" if gone else None
 
 
 def put_previous_aside(settings: Settings, file: Path, reading: Reading) -> None:

@@ -117,10 +117,7 @@ class History:
         if kind <= 2:
             self._event(who, when, what)
         elif kind == 3 and rows.get("silver_events"):
-            gone = rows["silver_events"].pop(when % len(rows["silver_events"]))  # erased, or its retention is over
-            if what % 2:
-                named = rows["silver_identifiers"]
-                named[:] = [row for row in named if row["event_id"] != gone["event_id"]]
+            self._erase(when, what)
         elif kind in (4, 5):  # identity finds, adopts (what == 3), moves, or no longer knows an identifier
             name = ("user_id", f"U{who % 2}") if kind == 4 else ("anonymous_id", f"b{who}")
             owned = rows.setdefault("profile_identifiers", [])
@@ -133,18 +130,29 @@ class History:
             if what:
                 ends = {"from_profile_id": profile(1), "to_profile_id": profile(1 + what)}
                 self.lake.add("profile_redirects", merged_at=NOW, is_simulated=False, **ends)
-        elif kind == 7:  # somebody finds that identifiers point at nobody; when % 2: that they do after all
-            blocked = rows.setdefault("ops_blocked_identifiers", [])
-            row = dict(zip(("identifier_type", "rule", "blocked"), BLOCKED[what], strict=True))
-            blocked[:] = [other for other in blocked if not row.items() <= other.items()]
-            if not when % 2:
-                self.lake.add("ops_blocked_identifiers", **row)
+        elif kind == 7:
+            self._block(when, what)
         elif kind == 8 and rows.get("silver_events"):  # erased, and replayed with other words
             row = rows["silver_events"][when % len(rows["silver_events"])]
             row |= {"name": "page", "type": "page"} if what == 0 else {}
             row |= {"properties": order_properties(f"o{what}", [line("P1", what, "2.50")]), "ingest_batch": "replay:0"}
         elif kind == 9:
             self._other(who, when, what)
+
+    def _erase(self, when: int, what: int) -> None:
+        """An event is erased, or its retention is over; with what % 2 what it says of identifiers too."""
+        events, named = self.lake.rows["silver_events"], self.lake.rows["silver_identifiers"]
+        gone = events.pop(when % len(events))
+        if what % 2:
+            named[:] = [row for row in named if row["event_id"] != gone["event_id"]]
+
+    def _block(self, when: int, what: int) -> None:
+        """Somebody finds that identifiers point at nobody; when % 2: that they do after all."""
+        blocked = self.lake.rows.setdefault("ops_blocked_identifiers", [])
+        row = dict(zip(("identifier_type", "rule", "blocked"), BLOCKED[what], strict=True))
+        blocked[:] = [other for other in blocked if not row.items() <= other.items()]
+        if not when % 2:
+            self.lake.add("ops_blocked_identifiers", **row)
 
     def _other(self, who: int, when: int, what: int) -> None:
         """A refund, something of an e-mail, or what somebody says of himself."""
