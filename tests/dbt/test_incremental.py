@@ -223,3 +223,36 @@ def test_after_any_history_the_tables_equal_a_whole_build(
         whole.whole()
         held = part.contents(), whole.contents()
         assert [name for name in held[0] if held[0][name] != held[1][name]] == []
+
+
+def key_test(manifest: Manifest, model: str) -> str:
+    """The SQL of the test of a model's key, as dbt has compiled it: what it finds is wrong."""
+    (found,) = (
+        node["compiled_code"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test"
+        and node["attached_node"] == f"model.c360.{model}"
+        and node["test_metadata"]["name"] == "key"
+    )
+    return str(found)
+
+
+def test_a_key_is_tested_where_it_has_changed(warehouse: Warehouse, two: Two, rigs: tuple[Rig, Rig]) -> None:
+    """A row written twice by the increment is found; the others are looked at by a whole build only."""
+    part, _ = rigs
+    shop = History()
+    shop.apply((0, 0, 2, 0))
+    part.fill(shop.lake.rows)
+    part.whole()
+    shop.apply((0, 0, 5, 0))
+    part.fill(shop.lake.rows)
+    part.part()
+    whole, changed = (key_test(each.manifest, "fct_events") for each in (warehouse, two))
+    run = part.connection.execute
+    assert run(changed).fetchall() == run(whole).fetchall() == []
+    twice = "insert into marts.fct_events select * from marts.fct_events where event_key = '{}'"
+    old, new = (f"web|{row['event_id']}" for row in shop.lake.rows["silver_events"])
+    run(twice.format(old))
+    assert (run(changed).fetchall(), run(whole).fetchall()) == ([], [(old,)])
+    run(twice.format(new))
+    assert run(changed).fetchall() == [(new,)]
