@@ -38,7 +38,6 @@ def test_scores_built_alone_leave_the_start_of_an_increment_as_it_was(
     assert origin_of(spare.warehouse_file) == before
     assert why_whole(spare, reading) is None
     monkeypatch.setattr(increment, "project_hash", lambda _: "edited")
-    monkeypatch.setattr("jobs.warehouse.build.project_hash", lambda _: "edited")
     published(spare, SCORES)
     assert why_whole(spare, reading) == "the dbt project or its settings have changed"
     selected = [row["run_id"] for row in delta.read(spare, "ops_runs").to_pylist() if '"select"' in row["details"]]
