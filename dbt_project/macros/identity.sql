@@ -10,6 +10,28 @@
 {%- endmacro %}
 
 {#-
+    Whose an event is: the strongest identifier that is known decides; where the last identity run has seen none of them, the
+    strongest has a provisional profile. `owner_joins` finds the owner of each identifier in `identifiers`, `owner` chooses.
+-#}
+{% macro owner() -%}
+    coalesce(
+        {%- for kind, _ in identifier_columns() %}
+        case when not by_{{ kind }}.is_provisional then by_{{ kind }}.profile_id end,
+        {%- endfor %}
+        {%- for kind, _ in identifier_columns() %}
+        by_{{ kind }}.profile_id{{ ',' if not loop.last }}
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+{% macro owner_joins(events, identifiers) -%}
+    {% for kind, column in identifier_columns() %}
+    left join {{ identifiers }} as by_{{ kind }}
+        on by_{{ kind }}.identifier_type = '{{ kind }}' and {{ events }}.{{ column }} = by_{{ kind }}.identifier_value
+    {% endfor %}
+{%- endmacro %}
+
+{#-
     Scores were written for the profiles of their time. One that was merged away, or was provisional, leads on to the one that
     lives; when both have scores of an ML model, those of the living one hold (claim_rank 1 of `chosen`). One that was split
     since, or a merge of which was undone, was two people: its scores are nobody's, but for those that `of_nobody` says are

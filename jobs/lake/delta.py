@@ -92,12 +92,21 @@ def version(settings: Settings, name: str) -> int:
 
 def is_kept(settings: Settings, name: str, version: int) -> bool:
     """Whether a version can still be read: the log knows it, and maintenance has removed none of its files."""
-    path = lake_table(name).path(settings)
     try:
-        files = DeltaTable(str(path), version=version).file_uris()
+        return all(path.exists() for path in files(settings, name, version))
     except (DeltaError, TableNotFoundError):
         return False
-    return all(Path(unquote(urlparse(uri).path)).exists() for uri in files)
+
+
+def files(settings: Settings, name: str, version: int) -> list[Path]:
+    """The data files of a version; raises DeltaError when the log no longer knows it."""
+    uris = DeltaTable(str(lake_table(name).path(settings)), version=version).file_uris()
+    return [Path(unquote(urlparse(uri).path)) for uri in uris]
+
+
+def identity(settings: Settings, name: str) -> str:
+    """The id that the table got when it was made: another one means that it was made anew under the same name."""
+    return str(ensure_table(settings, name).metadata().id)
 
 
 def append(settings: Settings, name: str, table: pa.Table, *, app_id: str | None = None, app_version: int = 0) -> bool:
