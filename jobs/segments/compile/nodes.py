@@ -63,6 +63,11 @@ def all_of(conditions: list[exp.Expr]) -> exp.Expr:
     return exp.and_(*conditions) if conditions else exp.true()
 
 
+def aliased(expression: exp.Expr, name: str) -> exp.Expr:
+    """The expression under a name of its own."""
+    return exp.Alias(this=expression, alias=exp.to_identifier(name))
+
+
 def known(condition: exp.Expr) -> exp.Expr:
     """The condition with unknown taken as no."""
     return exp.Coalesce(this=condition, expressions=[exp.false()])
