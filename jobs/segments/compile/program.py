@@ -10,7 +10,7 @@ Relations it reads (times are UTC without zone):
 It gives one row per different row of `asked`: profile_id, as_of, `trait_<name>`, `in_<name>` (never NULL) and due_at.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -48,9 +48,13 @@ class Program:
         return to_sql(last, engine)
 
 
-def compiled(catalogue: Catalogue, asked: str = "asked") -> Program:
-    """The program of a resolved catalogue, for the moments in the relation `asked`; names and kinds were judged before."""
+def compiled(catalogue: Catalogue, asked: str = "asked", attributes: Iterable[str] = ()) -> Program:
+    """The program of a resolved catalogue, for the moments in the relation `asked`; names and kinds were judged before.
+
+    `attributes`: those that the result shows too, as `trait_<name>`.
+    """
     writer = Writer(catalogue)
+    writer.needs.attributes |= set(attributes)
     made = [_level(writer, catalogue, level) for level in levels(catalogue)]
     steps: list[Step] = [
         ("moments", exp.select(*KEYS).distinct(copy=False).from_(asked, copy=False)),
@@ -60,7 +64,7 @@ def compiled(catalogue: Catalogue, asked: str = "asked") -> Program:
     steps.append(("profile_rows", _profile_rows(writer.needs)))
     for place, columns in enumerate(made, start=1):
         steps.append((f"made_{place}", _with(columns, steps[-1][0])))
-    return Program((*steps, ("result", _result(writer, catalogue, steps[-1][0]))), writer.needs)
+    return Program((*steps, ("result", _result(writer, catalogue, steps[-1][0], attributes))), writer.needs)
 
 
 def _level(writer: Writer, catalogue: Catalogue, names: list[tuple[str, str]]) -> dict[str, exp.Expr]:
@@ -132,7 +136,8 @@ def _profile_rows(needs: Needs) -> exp.Select:
     return rows
 
 
-def _result(writer: Writer, catalogue: Catalogue, relation: str) -> exp.Select:
+def _result(writer: Writer, catalogue: Catalogue, relation: str, attributes: Iterable[str]) -> exp.Select:
+    shown = [aliased(column(name), trait_column(name)) for name in attributes]
     due = earliest([column("due_by_events"), *writer.dues])
     names = [*map(trait_column, catalogue.traits), *map(segment_column, catalogue.segments)]
-    return exp.select(*KEYS, *names, aliased(due, "due_at")).from_(relation, copy=False)
+    return exp.select(*KEYS, *names, *shown, aliased(due, "due_at")).from_(relation, copy=False)
