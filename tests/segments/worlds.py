@@ -20,6 +20,7 @@ from segments.calendars import start_of_day
 from segments.catalogues import Maker
 from segments.events import Event
 from segments.oracle import World
+from segments.palettes import Palette, palette
 
 MICROSECOND = timedelta(microseconds=1)
 INSTANTS = 20
@@ -86,17 +87,18 @@ def written(catalogue: Catalogue) -> str:
 def worlds(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Case:
     """A world with the instants at which it is looked at."""
     zone, day = pools.PLACES[draw(st.integers(0, len(pools.PLACES) - 1))]
-    catalogue = Maker(draw, zone, day).catalogue()
+    colours = palette(tuple(pools.VALUES[draw(st.integers(0, len(pools.VALUES) - 1))] for _ in range(4)))
+    catalogue = Maker(draw, zone, day, colours).catalogue()
     profiles = pools.PROFILES[: draw(st.integers(1, 4))]
     attributes = {name: ROWS[draw(st.integers(0, len(ROWS) - 1))] for name in profiles}
     base = start_of_day(day, zone)
-    history = tuple(_event(draw, number, profiles, base) for number in range(draw(st.integers(0, 10))))
+    history = tuple(_event(draw, number, profiles, base, colours) for number in range(draw(st.integers(0, 10))))
     world = World(catalogue, history, attributes)
     moments = _chosen(interesting(world, zone, day), draw(st.integers(0, 1000)))
     return Case(world, tuple((name, moment) for moment in moments for name in profiles))
 
 
-def _event(draw: Callable[..., Any], number: int, profiles: tuple[str, ...], base: datetime) -> Event:
+def _event(draw: Callable[..., Any], number: int, profiles: tuple[str, ...], base: datetime, colours: Palette) -> Event:
     def pick(options: tuple[Any, ...]) -> Any:
         return options[draw(st.integers(0, len(options) - 1))]
 
@@ -108,13 +110,13 @@ def _event(draw: Callable[..., Any], number: int, profiles: tuple[str, ...], bas
         effective_at=effective,
         received_at=effective + pick(pools.LAGS),
         receive_position=pick((0, 1, 2)),
-        properties=properties(pick),
+        properties=_properties(pick, colours.properties),
     )
 
 
-def properties(pick: Callable[[tuple[Any, ...]], Any]) -> str:
+def _properties(pick: Callable[[tuple[Any, ...]], Any], raw: tuple[str, ...]) -> str:
     """JSON text of an event's properties; each may be missing, and the keys may be beside those that are asked for."""
-    found = {"p": pick((*pools.VALUES, *[None] * 6)), "q": pick((*pools.VALUES, *[None] * 30))}
+    found = {"p": pick((*raw, *raw, *raw, None)), "q": pick((*raw, None, None))}
     found["o"] = pick((*[None] * 10, *pools.INNER))
     parts = [pick(pools.ODD_KEYS), *(f'"{key}": {text}' for key, text in found.items() if text)]
     return "{" + ", ".join(part for part in parts if part) + "}"
