@@ -641,7 +641,7 @@ made_1 as (
         -- trait coupons_per_order
         case
             when cast(cast(order_count as decimal(25, 6)) * 1000000 as decimal(31, 0)) != 0
-            and abs(cast(cast(coupons_redeemed as decimal(25, 6)) * 1000000 as decimal(31, 0))) < abs(cast(cast(order_count as decimal(25, 6)) * 1000000 as decimal(31, 0))) * 1000000
+            and abs(cast(cast(coupons_redeemed as decimal(25, 6)) * 1000000 as decimal(31, 0))) < abs(cast(cast(order_count as decimal(25, 6)) * 1000000 as decimal(31, 0))) * 1000000000000
             then cast(cast({{ segment_whole_quotient("CAST(CAST(coupons_redeemed AS DECIMAL(25, 6)) * 1000000 AS DECIMAL(31, 0)) * 1000000", "CAST(CAST(order_count AS DECIMAL(25, 6)) * 1000000 AS DECIMAL(31, 0))") }} as decimal(18, 0)) * 0.000001 as decimal(18, 6))
         end as trait_coupons_per_order,
 
@@ -715,7 +715,7 @@ made_2 as (
                 cast(cast(trait_emails_opened_180d as decimal(25, 6)) * 1000000 as decimal(31, 0))
             ) < abs(
                 cast(cast(trait_emails_delivered_180d as decimal(25, 6)) * 1000000 as decimal(31, 0))
-            ) * 1000000
+            ) * 1000000000000
             then cast(cast({{ segment_whole_quotient("CAST(CAST(trait_emails_opened_180d AS DECIMAL(25, 6)) * 1000000 AS DECIMAL(31, 0)) * 1000000", "CAST(CAST(trait_emails_delivered_180d AS DECIMAL(25, 6)) * 1000000 AS DECIMAL(31, 0))") }} as decimal(18, 0)) * 0.000001 as decimal(18, 6))
         end as trait_open_rate_180d,
 
