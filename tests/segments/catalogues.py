@@ -12,6 +12,7 @@ from jobs.segments.language.model import Catalogue, Segment, Trait
 from jobs.segments.language.rules import RULE
 from jobs.segments.language.traits import MADE, VALUE, Kind, kind_of_value
 from segments import pools
+from segments.palettes import Palette
 
 Written = dict[str, Any]
 Item = TypeVar("Item")
@@ -30,8 +31,8 @@ DESCRIPTION = "Drawn by a test, for nobody"
 class Maker:
     """Draws one catalogue. What is drawn is written as in a file, and typed by the language itself."""
 
-    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any], zone: str, day: date) -> None:
-        self.draw, self.zone, self.day = draw, zone, day
+    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any], zone: str, day: date, palette: Palette) -> None:
+        self.draw, self.zone, self.day, self.palette = draw, zone, day, palette
         self.traits: dict[str, Trait] = {}
         self.segments: dict[str, Segment] = {}
         self.with_percent: set[str] = set()
@@ -128,7 +129,7 @@ class Maker:
         if kind == "null":
             return test | {"is_null": self.pick((True, False))}
         if kind == "number":
-            return test | self._compared(COMPARISONS[:-1], pools.NUMBERS)
+            return test | self._compared(COMPARISONS[:-1], self.palette.numbers)
         if kind == "bool":
             return test | self._compared(("eq", "ne", "in"), (True, False))
         return test | self._text_compared(("eq", "ne", "in", "contains", "starts_with"))
@@ -139,9 +140,12 @@ class Maker:
             return {"is_null": self.pick((True, False))}
         return {operator: self.few(lambda: self.pick(values), 1, 3) if operator == "in" else self.pick(values)}
 
-    def _text_compared(self, operators: tuple[str, ...], texts: tuple[str, ...] = pools.TEXTS) -> Written:
+    def _text_compared(self, operators: tuple[str, ...], *more: str) -> Written:
         operator = self.pick(operators)
-        return self._compared((operator,), pools.PIECES if operator in ("contains", "starts_with") else texts)
+        return self._compared(
+            (operator,),
+            self.palette.pieces if operator in ("contains", "starts_with") else (*self.palette.texts, *more),
+        )
 
     def _duration(self, longer_than: str | None = None) -> str:
         lengths = tuple(pools.DURATIONS)
@@ -191,9 +195,9 @@ class Maker:
         if kind is Kind.WHOLE:
             return self._compared(COMPARISONS, pools.COUNTS)
         if kind is Kind.NUMBER:
-            return self._compared(COMPARISONS, pools.NUMBERS)
+            return self._compared(COMPARISONS, self.palette.numbers)
         if kind is Kind.TEXT:
-            return self._text_compared(("eq", "ne", "in", "contains", "starts_with", "is_null"), (*pools.TEXTS, "s0"))
+            return self._text_compared(("eq", "ne", "in", "contains", "starts_with", "is_null"), "s0", "b")
         if self.chance(40):
             return self._compared(COMPARISONS, (self.moment(), self.moment()))
         return {self.pick(("older_than", "newer_than")): self._duration()}

@@ -273,6 +273,6 @@ class View:
 
     def _ratio(self, value: Ratio) -> Decimal | None:
         of, to = self.trait(value.ratio.of), self.trait(value.ratio.to)
-        known = of is not None and to is not None and to != 0
+        known = of is not None and to is not None and to != 0 and abs(of) < abs(to) * 10**12
         self.oracle.see("value ratio", known)
         return Decimal(trunc(Fraction(of) / Fraction(to) * 10**6)).scaleb(-6) if known else None
