@@ -1,4 +1,5 @@
 select
+    entry_id,
     profile_id,
     other_profile_id,
     ledger_version
