@@ -11,21 +11,21 @@
 
 {#-
     Whose an event is: the strongest identifier that is known decides; where the last identity run has seen none of them, the
-    strongest has a provisional profile. `owner_joins` finds the owner of each identifier in `identifiers`, `owner` chooses.
+    strongest has a provisional profile. `kinds` are identifier_columns(); `owner_joins` finds the owner of each identifier in `identifiers`, `owner` chooses.
 -#}
-{% macro owner() -%}
+{% macro owner(kinds) -%}
     coalesce(
-        {%- for kind, _ in identifier_columns() %}
+        {%- for kind, _ in kinds %}
         case when not by_{{ kind }}.is_provisional then by_{{ kind }}.profile_id end,
         {%- endfor %}
-        {%- for kind, _ in identifier_columns() %}
+        {%- for kind, _ in kinds %}
         by_{{ kind }}.profile_id{{ ',' if not loop.last }}
         {%- endfor %}
     )
 {%- endmacro %}
 
-{% macro owner_joins(events, identifiers) -%}
-    {% for kind, column in identifier_columns() %}
+{% macro owner_joins(kinds, events, identifiers) -%}
+    {% for kind, column in kinds %}
     left join {{ identifiers }} as by_{{ kind }}
         on by_{{ kind }}.identifier_type = '{{ kind }}' and {{ events }}.{{ column }} = by_{{ kind }}.identifier_value
     {% endfor %}

@@ -3,7 +3,7 @@
     cast('{{ var("as_of") }}' as timestamp)
 {%- endmacro %}
 
-{#- Whether a row of the lake was received until as_of. Never by a cast of the column: files are skipped by what it holds. -#}
+{#- Whether a row of the lake was received until as_of. Not by a cast of the column: files are skipped by what it holds. -#}
 {% macro received() -%}
     {{ return(adapter.dispatch('received')()) }}
 {%- endmacro %}

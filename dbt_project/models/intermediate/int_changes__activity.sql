@@ -1,5 +1,5 @@
--- Empty in a full build: days of profiles of which events have changed, and what is to be counted of them now: what was counted,
--- with what came and without what went.
+-- Empty in a full build: days of profiles of which events have changed, and what is to be counted of them now: what was
+-- counted, with what came and without what went.
 {% if var('increment') %}
 with differences as (
     select

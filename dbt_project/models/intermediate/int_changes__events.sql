@@ -1,6 +1,7 @@
--- Empty in a full build. Events never change once they are in silver; they come, they go (retention, erasure), they are replaced
--- (gone and new), and an old one is another's when identity has moved one of its identifiers. With all that the readers need of
--- them, so that they need not look for them in the lake; and with whose they were when the published build was made.
+-- Empty in a full build. Events never change once they are in silver; they come, they go (retention, erasure), they are
+-- replaced (gone and new), and an old one is another's when identity has moved one of its identifiers. With all that the
+-- readers need of them, so that they need not look for them in the lake; and with whose they were in the published build.
+{% set kinds = identifier_columns() %}
 {% set lake = source('lake', 'silver_events') %}
 
 {% if var('increment') %}
@@ -10,7 +11,7 @@ with arrivals as (
 
 -- A query per kind of identifier: each reads of all events one column, and the rest only of those that it finds.
 holding_moved as (
-    {%- for kind, column in identifier_columns() %}
+    {%- for kind, column in kinds %}
     select *
     from ({{ envelopes(lake) }}) as by_{{ kind }}
     where {{ column }} in (
@@ -33,16 +34,16 @@ changed as (
 owned as (
     select
         changed.*,
-        case when changed.change != 'gone' then {{ owner() }} end as profile_id
+        case when changed.change != 'gone' then {{ owner(kinds) }} end as profile_id
     from changed
-    {{ owner_joins('changed', ref('int_identity__identifiers')) }}
+    {{ owner_joins(kinds, 'changed', ref('int_identity__identifiers')) }}
 )
 
 select
     owned.*,
-    case when owned.change != 'new' then {{ owner() }} end as previous_profile_id
+    case when owned.change != 'new' then {{ owner(kinds) }} end as previous_profile_id
 from owned
-{{ owner_joins('owned', 'previous.int_identity__identifiers') }}
+{{ owner_joins(kinds, 'owned', 'previous.int_identity__identifiers') }}
 {% else %}
 select
     *,

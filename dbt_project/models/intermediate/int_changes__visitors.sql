@@ -1,13 +1,14 @@
 -- Empty in a full build: visitors of whom events came or went, or are another's now; whose they were and whose they are. And
 -- those of whom an order counts otherwise than before.
+{% set kinds = identifier_columns() %}
 {% if var('increment') %}
 with orders as (
     select
         orders.anonymous_id,
-        {{ owner() }} as profile_id
+        {{ owner(kinds) }} as profile_id
     from {{ ref('stg_pos__orders') }} as orders
     inner join {{ ref('int_changes__orders') }} as changes on orders.order_id = changes.order_id
-    {{ owner_joins('orders', ref('int_identity__identifiers')) }}
+    {{ owner_joins(kinds, 'orders', ref('int_identity__identifiers')) }}
 )
 
 select coalesce(profile_id, 'anonymous:' || anonymous_id) as visitor

@@ -5,6 +5,7 @@
     incremental_strategy='append',
     pre_hook="{{ forget('event_key', ref('int_changes__events'), \"change != 'new'\") }}"
 ) }}
+{% set kinds = identifier_columns() %}
 
 {% if var('increment') %}
 select
@@ -15,7 +16,7 @@ where change != 'gone'
 {% else %}
 select
     events.event_key,
-    {{ owner() }} as profile_id
+    {{ owner(kinds) }} as profile_id
 from {{ ref('stg_lake__events') }} as events
-{{ owner_joins('events', ref('int_identity__identifiers')) }}
+{{ owner_joins(kinds, 'events', ref('int_identity__identifiers')) }}
 {% endif %}

@@ -4,6 +4,7 @@
     pre_hook="{{ forget('order_id', ref('int_changes__orders')) }}",
     on_schema_change='fail'
 ) }}
+{% set kinds = identifier_columns() %}
 with refunded as (
     select
         order_event_key,
@@ -29,7 +30,7 @@ select
     orders.source,
     orders.event_id,
     orders.is_simulated,
-    {{ owner() }} as profile_id,
+    {{ owner(kinds) }} as profile_id,
     orders.ordered_at,
     orders.order_date,
     orders.store_id,
@@ -46,5 +47,5 @@ from {{ ref('stg_pos__orders') }} as orders
 inner join counted on orders.event_key = counted.event_key
 left join totals on orders.event_key = totals.event_key
 left join refunded on orders.event_key = refunded.order_event_key
-{{ owner_joins('orders', ref('int_identity__identifiers')) }}
+{{ owner_joins(kinds, 'orders', ref('int_identity__identifiers')) }}
 {{ where_changed('orders.order_id', ref('int_changes__orders')) }}

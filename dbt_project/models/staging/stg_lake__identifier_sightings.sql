@@ -1,4 +1,4 @@
-{#- In an increment: what has come is added to what is known of the same; of what has gone, all that is left is read again. -#}
+{#- In an increment what has come is added to what is known of the same; of what has gone, all that is left is read anew. -#}
 {{ config(
     materialized=increments(),
     incremental_strategy='delete+insert',
