@@ -10,7 +10,9 @@ class SegmentSettings(BaseModel):
         default=100_000, ge=0, description="Profiles looked at in one round beyond which Spark evaluates, not DuckDB"
     )
     segments_local_events: int = Field(
-        default=100_000, ge=0, description="Events of a micro-batch beyond which they come by a file, not through memory"
+        default=100_000,
+        ge=0,
+        description="Events of a micro-batch beyond which they come by a file, not through memory",
     )
     segments_tick_seconds: float = Field(
         default=5, gt=0, le=3600, description="Seconds between two looks at what is due while no event arrives"
