@@ -10,6 +10,7 @@ from jobs.core.command import HintingGroup, hint, pass_context
 from jobs.core.context import Context
 from jobs.core.definitions import SegmentHeader, load_segments
 from jobs.core.errors import PermanentError, UsageError
+from jobs.segments import live_commands
 
 
 @click.group(cls=HintingGroup)
@@ -26,6 +27,7 @@ def group() -> None:
       c360 segments preview coupon_lovers     count the members before you build
       c360 segments compile                   write the dbt models, their tests, the macro
       c360 segments compile --check           change nothing, exit 1 on drift
+      c360 segments stream --continuous       keep members up to date, event by event
     """
 
 
@@ -153,3 +155,7 @@ def _segment(context: Context, name: str) -> SegmentHeader:
     if name not in segments:
         raise UsageError(f"no segment {name!r}.{hint(name, list(segments))}")
     return segments[name]
+
+
+for command in (live_commands.stream, live_commands.replay, live_commands.evaluate):
+    group.add_command(command)
