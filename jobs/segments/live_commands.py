@@ -91,7 +91,7 @@ def replay(
     "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="CSV to write: profile_id,segment."
 )
 @pass_context
-def evaluate(context: Context, *, events: Path, definitions: Path, moment: datetime, engine: str, out: Path) -> None:
+def evaluate(context: Context, *, events: Path, definitions: Path, moment: datetime, engine: str, out: Path) -> int:
     """Say who is a member of which segment at a moment, by any file of events; needs no lake.
 
     A profile is a userId, or where there is none an anonymousId. A line that is no event is written to OUT.refused.jsonl with
@@ -106,5 +106,4 @@ def evaluate(context: Context, *, events: Path, definitions: Path, moment: datet
 
     done = evaluate_file(context, events, definitions, moment, is_stream=engine == "stream", out=out)
     click.echo(done.told)
-    if done.refused:
-        raise click.exceptions.Exit(ExitCode.REFUSED_INPUT)
+    return int(ExitCode.REFUSED_INPUT if done.refused else ExitCode.OK)
