@@ -12,6 +12,7 @@ from livekit import T0, at, catalogue, event, events, told
 from jobs.segments.evaluate.local import Evaluator
 from jobs.segments.language.model import Catalogue
 from jobs.segments.language.traits import Kind
+from jobs.segments.live import shelf
 from jobs.segments.live.core import Last, Live
 from jobs.segments.live.state import Arrivals
 
@@ -209,8 +210,12 @@ def batch(connection: Any, definitions: Catalogue, history: list[Any], profiles:
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_members_equal_the_batch_at_every_moment(connection: Any, seed: int) -> None:
-    """Events come late, in batches of any size, some twice; and now and then nothing comes but time."""
+def test_members_equal_the_batch_at_every_moment(connection: Any, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events come late, in batches of any size, some twice; and now and then nothing comes but time. With an odd seed they are
+    read from the shelf, which is for many."""
+    if seed % 2:
+        monkeypatch.setattr(shelf, "WORTH", 5)
+        monkeypatch.setattr(shelf.Shelf, "_few_are_concerned", lambda _: True)
     chance = random.Random(seed)
     names = ("Product Viewed", "Product Added", "Order Completed")
     history = [
@@ -237,4 +242,5 @@ def test_members_equal_the_batch_at_every_moment(connection: Any, seed: int) -> 
         found = {(row["segment"], row["profile_id"]) for row in live.memberships().to_pylist()}
         profiles = sorted({e["profile_id"] for e in seen})
         assert found == batch(other, VARIED, seen, profiles, minutes), f"between {before} and {minutes} minutes"
+    assert (live.state.shelf.rows is not None) == bool(seed % 2)
     other.close()
