@@ -9,6 +9,7 @@ import click
 from jobs.core.command import HintingGroup, hint, pass_context
 from jobs.core.context import Context
 from jobs.core.errors import PermanentError, UsageError
+from jobs.segments import live_commands
 
 
 @click.group(cls=HintingGroup)
@@ -25,6 +26,7 @@ def group() -> None:
       c360 segments preview coupon_lovers     count the members before you build
       c360 segments compile                   write the dbt models, their tests, the macro
       c360 segments compile --check           change nothing, exit 1 on drift
+      c360 segments stream --continuous       keep members up to date, event by event
     """
 
 
@@ -149,3 +151,7 @@ def preview(context: Context, name: str, sample: float | None) -> None:
     if name not in catalogue.segments:
         raise UsageError(f"no segment {name!r}.{hint(name, sorted(catalogue.segments))}")
     click.echo(spoken(preview(context.settings, catalogue, name, sample)))
+
+
+for command in (live_commands.stream, live_commands.replay, live_commands.evaluate):
+    group.add_command(command)
