@@ -1,13 +1,15 @@
 """Typed headers of the YAML definitions that people write (syncs, segments, pulls); light, as DAG files import it."""
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from zoneinfo import available_timezones
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from jobs.core.definition_files import Problem, read_folder
 from jobs.core.errors import PermanentError
 
 SYNC_FOLDER = Path("jobs") / "sync" / "syncs"
@@ -19,9 +21,16 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+@cache
+def _zones() -> frozenset[str]:
+    """UTC and the names of places. Abbreviations (EST) and offsets (Etc/GMT+5 is behind) mean what few expect."""
+    return frozenset({"UTC"} | {name for name in available_timezones() if "/" in name and not name.startswith("Etc/")})
+
+
 def _known_zone(value: str) -> str:
-    if value not in available_timezones():
-        raise ValueError(f"unknown time zone {value!r}; expected a name such as Europe/Berlin or UTC")
+    if value not in _zones():
+        near = difflib.get_close_matches(value, sorted(_zones()), n=1) or ["Europe/Berlin"]
+        raise ValueError(f"unknown time zone {value!r}; expected UTC or a place such as {near[0]}")
     return value
 
 
@@ -29,13 +38,19 @@ TimeZone = Annotated[str, AfterValidator(_known_zone)]
 
 
 class DefinitionError(PermanentError):
-    """A definition file is malformed; the message names the file, the field and what was expected."""
+    """Definitions are malformed: a line for each problem, with file, line, field and what was expected."""
+
+    @classmethod
+    def of(cls, problems: Iterable[Problem]) -> "DefinitionError":
+        """All problems together, in the order of files and lines."""
+        return cls("\n".join(map(str, sorted(set(problems)))))
 
 
 class Definition(BaseModel):
     """Base of all definitions: immutable, and an unknown key is an error rather than a silent typo."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    free: ClassVar[frozenset[str]] = frozenset()  # keys below which null may stand
 
     name: Name
     description: str = Field(min_length=20, description="What it is, who uses it and why")
@@ -113,6 +128,8 @@ class PullHeader(Definition):
     `options` is kept as written; `jobs.ingest.pulls.options` gives it its types. Without a schedule a pull runs by hand.
     """
 
+    free: ClassVar[frozenset[str]] = frozenset({"options"})  # an API may want null in its body
+
     kind: Literal["s3", "rest"]
     source: Name = Field(description="Source contract that the files are judged by")
     schedule: str | None = Field(
@@ -145,27 +162,10 @@ def load_pulls(project_root: Path) -> dict[str, PullHeader]:
 
 
 def _load_folder(folder: Path, shape: type[Defined]) -> dict[str, Defined]:
-    found = (_load_file(path, shape) for path in sorted(folder.glob("*.yml")))
-    return {item.name: item for item in found}
-
-
-def _load_file(path: Path, shape: type[Defined]) -> Defined:
-    label = f"{path.parent.name}/{path.name}"
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DefinitionError(f"{label} is not readable YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, Mapping):
-        raise DefinitionError(f"{label}: expected a mapping with name, description, …; found {type(content).__name__}")
-    try:
-        item = shape.model_validate(content)
-    except ValidationError as error:
-        raise DefinitionError(f"{label}: {validation_message(error)}") from error
-    if item.name != path.stem:
-        raise DefinitionError(
-            f"{label}: name is {item.name!r}, expected the file's name {path.stem!r}; rename one of them"
-        )
-    return item
+    files, problems = read_folder(folder, shape, free=shape.free)
+    if problems:
+        raise DefinitionError.of(problems)
+    return {name: file.item for name, file in files.items()}
 
 
 def validation_message(error: ValidationError) -> str:

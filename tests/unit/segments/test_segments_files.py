@@ -163,7 +163,7 @@ def test_preview_counts_members_on_the_published_warehouse(settings: Settings) -
 def test_a_file_must_bear_the_name_of_its_segment(checkout: Checkout) -> None:
     checkout.definition("coupon_lovers").rename(checkout.definition("others"))
     with pytest.raises(
-        DefinitionError, match=r"segments/others.yml: name is 'coupon_lovers', expected the file's name"
+        DefinitionError, match=r"segments/others.yml:1: name: name is 'coupon_lovers', expected the file's name"
     ):
         checkout.call("list")
 
@@ -182,9 +182,9 @@ def test_syncs_are_read_with_their_defaults(tmp_path: Path) -> None:
     [
         ("asset: segments", "asset: segments\nschedule: '@daily'", "exactly one of asset and schedule"),
         ("asset: segments", "", "exactly one of asset and schedule"),
-        ("activation.sync", "sync", "relation: String should match pattern"),
+        ("activation.sync", "sync", "relation: 'sync_file_drop_profiles' does not match "),
         ("key:", "guard: {max_removal_share: 20}\nkey:", "guard.max_removal_share: Input should be less than"),
-        ("key: profile_id", "key: profile_id\nretries: 3", "retries: Extra inputs are not permitted"),
+        ("key: profile_id", "key: profile_id\nretries: 3", "retries: unknown key. Did you mean 'relation'"),
         ("name: to_files", "- a list", "not readable YAML"),
     ],
 )
