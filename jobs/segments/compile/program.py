@@ -52,7 +52,7 @@ def compiled(catalogue: Catalogue, asked: str = "asked") -> Program:
     """The program of a resolved catalogue, for the moments in the relation `asked`; names and kinds were judged before."""
     writer = Writer(catalogue)
     made = [_level(writer, catalogue, level) for level in levels(catalogue)]
-    steps: list[Step] = [("moments", exp.select(*KEYS).distinct().from_(asked)), *_event_steps(writer.needs)]
+    steps: list[Step] = [("moments", exp.select(*KEYS).distinct().from_(asked)), *event_steps(writer.needs)]
     steps.append(("measured", _measured(writer.needs, steps[-1][0])))
     steps.append(("profile_rows", _profile_rows(writer.needs)))
     for place, columns in enumerate(made, start=1):
@@ -75,7 +75,7 @@ def _with(columns: Mapping[str, exp.Expr], relation: str) -> exp.Select:
     return exp.select("*", *made).from_(relation)
 
 
-def _event_steps(needs: Needs) -> list[Step]:
+def event_steps(needs: Needs) -> list[Step]:
     """`events`: those that count for anything, typed; `marked`: what each is, at each moment at which it is known; chains."""
     plain = ("profile_id", "event_key", "name", "effective_at", "received_at", "receive_position")
     events = exp.select(*plain, *(exp.alias_(prop.extracted(), prop.column) for prop in sorted(needs.properties)))

@@ -1,0 +1,172 @@
+"""The desk: takes what a micro-batch brought, finds the occasions, decides each once, and says who is to be looked at when.
+
+It works over tables of a DuckDB connection (`store.py`) beside the evaluator's: `known_events`, the events that count, and
+`attributes`. A call is a function of these and its arguments; whether time is passed over in one call or in many makes no
+difference to what is decided, but for memberships that events change: these are decided when the evaluator knows of them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from jobs.segments.compile.occasions import occasions
+from jobs.segments.compile.program import Program
+from jobs.segments.language.model import Catalogue
+from jobs.segments.language.triggers import Leaves, Trigger
+from jobs.segments.triggers.book import Book
+from jobs.segments.triggers.case import Case, ExitEvent, Kind, WayBack
+from jobs.segments.triggers.judge import Judge, Prepare
+from jobs.segments.triggers.model import Occasion, Turn
+from jobs.segments.triggers.rows import TABLES, decision_rows, standing_rows
+from jobs.segments.triggers.store import Store
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What is new: keys of the events seen for the first time, whom they or anything else has touched, changed memberships."""
+
+    event_keys: Sequence[str] = ()
+    profiles: frozenset[str] = frozenset()
+    turns: Sequence[Turn] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Rows of `decisions` and `standings`, as in `rows.TABLES`."""
+
+    decisions: pa.Table
+    standings: pa.Table
+
+
+def as_it_is(program: Program) -> Program:
+    """For events whose properties are JSON text."""
+    return program
+
+
+class Desk:
+    """One book over one catalogue."""
+
+    def __init__(self, connection: Any, book: Book, catalogue: Catalogue, prepare: Prepare = as_it_is) -> None:
+        self.connection = connection
+        self.book = book
+        self.store = Store(connection)
+        self.judge = Judge(connection, book, catalogue, prepare)
+        self.exits = book.exits()
+        self.program = occasions(book.watched())
+        self.query = prepare(self.program).query() if self.program else None
+
+    def work(self, brought: Brought, since: datetime, now: datetime) -> Outcome:
+        """Decides all that is to be decided after `since` and up to `now`, keeps it, and gives it back."""
+        self._ask(brought, since, now)
+        cases = self._cases(now)
+        pending = self._occasions(cases, brought)
+        self._turns(cases, brought.turns, now)
+        self._work_off(list(cases.values()))
+        made = [(case.decided, case.moved) for _, case in sorted(cases.items())]
+        outcome = Outcome(
+            decision_rows((one for decided, _ in made for one in decided), now),
+            standing_rows((one for _, moved in made for one in moved), now),
+        )
+        self.store.add("decisions", outcome.decisions)
+        self.store.add("standings", outcome.standings)
+        self.store.schedule(pending)
+        return outcome
+
+    def _ask(self, brought: Brought, since: datetime, now: datetime) -> None:
+        touched = {turn.profile_id for turn in brought.turns} | brought.profiles | self.store.due(now)
+        self.store.ask(touched, since, now)
+        self.store.open_messages(now)
+        run = self.connection.execute
+        run(
+            "create or replace temp table eval_events as from known_events semi join asked_occasions using (profile_id)"
+        )
+        run(
+            "create or replace temp table fresh as select unnest($1::varchar[]) as event_key",
+            [list(brought.event_keys)],
+        )
+
+    def _cases(self, now: datetime) -> dict[str, Case]:
+        history = self.store.history()
+        asked = self.connection.execute("select distinct profile_id from asked_occasions").fetchall()
+        cases = {profile: Case(profile, self.book, now, history.get(profile, [])) for (profile,) in asked}
+        for standing in self.store.standings():
+            if standing.journey in self.book.journeys:
+                case = cases[standing.profile_id]
+                case.standings[standing.entry_id] = standing
+                case.wake(standing)
+        return cases
+
+    def _occasions(self, cases: dict[str, Case], brought: Brought) -> pa.Table:
+        """Puts what events alone have set off into its cases; gives who is due when for what is pending."""
+        rows = self.connection.execute(self.query).to_arrow_table().to_pylist() if self.query else []
+        pending = [{"profile_id": row["profile_id"], "due_at": row["decided_at"]} for row in rows if row["is_pending"]]
+        found = [(row, _occasion(row)) for row in rows if row["is_new"] or row["is_open"]]
+        known = self.store.decided(occasion.occasion_id for row, occasion in found if row["is_new"])
+        for row, occasion in found:
+            case = cases[occasion.profile_id]
+            if occasion.trigger in self.exits:
+                exited = ExitEvent(self.exits[occasion.trigger], occasion.occasion_at)
+                case.add(occasion.decided_at, Kind.EXIT, exited, key=occasion.occasion_id)
+            elif row["is_new"] and occasion.occasion_id not in known:
+                case.occasion(occasion)
+            elif row["is_open"]:
+                case.undone(occasion)
+        return pa.Table.from_pylist(pending, schema=TABLES["trigger_dues"])
+
+    def _turns(self, cases: dict[str, Case], turns: Iterable[Turn], now: datetime) -> None:
+        """Changed memberships: those by time wait for what is late, the others are occasions at once; and ways back."""
+        found: list[Occasion] = []
+        for turn in turns:
+            for trigger in self.book.triggers.values():
+                if trigger.waits_for != turn.segment:
+                    continue
+                if turn.is_entry is not isinstance(trigger.occasion, Leaves):
+                    found.append(_turned(trigger, turn))
+                else:
+                    back = WayBack(trigger.name, turn.valid_at)
+                    at = turn.valid_at if turn.is_by_time else turn.known_at
+                    cases[turn.profile_id].add(at, Kind.UNDO, back, key=trigger.name)
+        later = [_turn_row(one) for one in found if one.decided_at > now]
+        self.store.add("turns", pa.Table.from_pylist(later, schema=TABLES["turns"]))
+        ready = [one for one in found if one.decided_at <= now] + self.store.turns(now)
+        known = self.store.decided(one.occasion_id for one in ready)
+        for one in ready:
+            if one.occasion_id not in known and one.trigger in self.book.triggers:
+                cases[one.profile_id].occasion(one)
+
+    def _work_off(self, cases: list[Case]) -> None:
+        """Everybody's next item, all judged together, until there is none left."""
+        while waiting := [case for case in cases if case.items]:
+            judged = self.judge.judge(case.next() for case in waiting)
+            for case in waiting:
+                case.work(judged[case.next()])
+
+
+def _occasion(row: dict[str, Any]) -> Occasion:
+    return Occasion(
+        trigger=row["trigger_name"],
+        profile_id=row["profile_id"],
+        event_keys=(row["event_key"],),
+        occasion_at=row["occasion_at"],
+        decided_at=row["decided_at"],
+        undone_at=row["undone_at"],
+        undone_known_at=row["undone_known_at"],
+    )
+
+
+def _turned(trigger: Trigger, turn: Turn) -> Occasion:
+    decided_at = turn.valid_at + trigger.lateness if turn.is_by_time else turn.known_at
+    return Occasion(trigger.name, turn.profile_id, turn.event_keys, turn.valid_at, decided_at, is_turn=True)
+
+
+def _turn_row(occasion: Occasion) -> dict[str, Any]:
+    return {
+        "trigger_name": occasion.trigger,
+        "profile_id": occasion.profile_id,
+        "event_keys": list(occasion.event_keys),
+        "occasion_at": occasion.occasion_at,
+        "decided_at": occasion.decided_at,
+    }
