@@ -125,7 +125,9 @@ lint-imports: ## who may import whom
 lint-sql: ## sqlfluff over the dbt project
 	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
 
-lint-segments: ## generated segment models equal their definitions
+lint-segments: ## definitions are right; models and schemas made of them equal them
+	@$(BIN)/c360 segments check
+	@$(BIN)/c360 segments schema
 	@$(BIN)/c360 segments compile --check
 
 lint-contracts: ## no breaking change of a contract without a raised version

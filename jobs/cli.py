@@ -35,7 +35,7 @@ AREAS = {
     ),
     "quality": ("jobs.quality.commands:group", "Gates: check tables against their contracts, block on failure."),
     "identity": ("jobs.identity.commands:group", "Resolve identifiers to profiles, explain a profile."),
-    "segments": ("jobs.segments.commands:group", "Compile segment definitions to dbt models."),
+    "segments": ("jobs.segments.commands:group", "Check segment definitions, compile them to dbt models."),
     "warehouse": ("jobs.warehouse.commands:group", "Build with dbt, publish atomically, query read-only."),
     "models": ("models.commands:group", "Train, evaluate, promote and score the ML models."),
     "privacy": ("jobs.privacy.commands:group", "Secret keys: which there are, rotate, retire."),

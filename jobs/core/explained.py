@@ -71,7 +71,7 @@ def _place(error: ErrorDetails, shape: Any) -> _Placed:
         choices = _choices(at)
         if len(choices) > 1:
             branches.append((path, str(step)))
-            at = next((choice for choice in choices if str(step) in _labels(choice)), Any)
+            at = next((choice for choice in choices if _is_called(choice, str(step))), Any)
             continue
         holder = choices[0]
         at = _inside(holder, step)
@@ -89,10 +89,12 @@ def _choices(shape: Any) -> list[Any]:
     return members if len(members) > 1 else _choices(members[0])
 
 
-def _labels(choice: Any) -> set[str]:
+def _is_called(choice: Any, label: str) -> bool:
+    """Whether pydantic's label of a branch means the choice; a model with a check it calls `function-after[check(), Model]`."""
     tags = {mark.tag for mark in getattr(choice, "__metadata__", ()) if isinstance(mark, Tag)}
     inner = get_args(choice)[0] if get_origin(choice) is Annotated else choice
-    return tags | {getattr(inner, "__name__", str(inner))}
+    name = getattr(inner, "__name__", str(inner))
+    return label in tags or label == name or label.endswith(f", {name}]")
 
 
 def _inside(shape: Any, step: str | int) -> Any:

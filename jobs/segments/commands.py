@@ -1,4 +1,8 @@
-"""`c360 segments …`: compile the definitions, list them, count their members."""
+"""`c360 segments …`: check the definitions, compile them, list them, count their members."""
+
+import dataclasses
+import json
+from pathlib import Path
 
 import click
 
@@ -10,14 +14,15 @@ from jobs.core.errors import PermanentError, UsageError
 
 @click.group(cls=HintingGroup)
 def group() -> None:
-    """Compile segment definitions to dbt models.
+    """Check segment definitions and compile them to dbt models.
 
-    A segment is one YAML file in dbt_project/definitions/segments: a name, a description, and a rule over the traits of
-    dim_profiles. The dbt models made from them are committed; `compile --check` tells when they do not match.
+    A segment is one YAML file in dbt_project/definitions/segments: a name, a description, and a rule over events and traits.
+    The dbt models made from them are committed; `compile --check` tells when they do not match.
 
     \b
     Examples:
-      c360 segments list
+      c360 segments check                     every problem of all definitions, with file and line
+      c360 segments list                      what each one reads, and when it changes
       c360 segments preview coupon_lovers     count the members before you build
       c360 segments compile                   write the dbt models, their tests, the macro
       c360 segments compile --check           change nothing, exit 1 on drift
@@ -45,12 +50,86 @@ def compile_command(context: Context, check: bool) -> None:
     click.echo(f"{len(files)} files match" if check else f"{len(differing)} files changed, {len(files)} in all")
 
 
-@group.command("list")
+@group.command()
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="[FILE…]")
 @pass_context
-def list_command(context: Context) -> None:
-    """List the segments with what they are for."""
-    for name, header in load_segments(context.settings.project_root).items():
-        click.echo(f"{name:22} {' '.join(header.description.split())}")
+def check(context: Context, files: tuple[Path, ...]) -> None:
+    """Judge the definitions of traits and segments; every problem in a line with file, line and remedy, and exit 1.
+
+    Every file is judged against all others. Of named files alone the problems are told, those elsewhere are counted. Named files
+    may lie outside of the project, and then stand in for those of the same name.
+
+    \b
+    Examples:
+      c360 segments check
+      c360 segments check dbt_project/definitions/segments/coupon_lovers.yml
+      c360 segments check ~/drafts/segments/coupon_lovers.yml
+    """
+    from jobs.core.definition_files import label_of
+    from jobs.core.definitions import DefinitionError
+    from jobs.segments.language import catalogue
+
+    root = context.settings.project_root
+    inside = (root / catalogue.DEFINITIONS).resolve()
+    found = catalogue.check(root, drafts=[path for path in files if not path.resolve().is_relative_to(inside)])
+    labels = {label_of(path.resolve()) for path in files}
+    for remark in found.remarks:
+        if not labels or remark.label in labels:
+            click.echo(f"remark: {remark}", err=True)
+    told = [str(problem) for problem in found.problems if not labels or problem.label in labels]
+    if hidden := len(found.problems) - len(told):
+        told.append(f"problems in other files: {hidden}; to see them: c360 segments check")
+    if told:
+        raise DefinitionError("\n".join(told))
+    click.echo(f"{len(files) or len(found.catalogue.traits) + len(found.catalogue.segments)} definitions are right")
+
+
+@group.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
+@pass_context
+def list_command(context: Context, as_json: bool) -> None:
+    """List traits and segments: when each one changes, and what it reads.
+
+    `live` changes with events and time, `build` with each build of the warehouse, `live and build` with both.
+
+    \b
+    Examples:
+      c360 segments list
+      c360 segments list --json | jq '.[] | select(.speed == "live") | .name'
+    """
+    from jobs.segments.language.catalogue import load
+    from jobs.segments.language.reads import all_reads
+
+    found = all_reads(load(context.settings.project_root))
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(one) for one in found], indent=2))
+        return
+    for one in found:
+        click.echo(f"{one.kind:8} {one.name:28} {one.speed:15} {one.everything}")
+
+
+@group.command()
+@click.option("--write", is_flag=True, help="Write the files.")
+@pass_context
+def schema(context: Context, write: bool) -> None:
+    """Compare the committed JSON Schemas of the definitions, which editors use, with the language; exit 1 on drift.
+
+    \b
+    Examples:
+      c360 segments schema             change nothing, exit 1 on drift
+      c360 segments schema --write     after a change of the language
+    """
+    from jobs.segments.language.schema import drift, render
+
+    root, files = context.settings.project_root, render()
+    differing = drift(root, files)
+    if differing and not write:
+        names = ", ".join(path.as_posix() for path in differing)
+        raise PermanentError(f"differs from the language: {names}; run: c360 segments schema --write")
+    for path in differing:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(files[path], encoding="utf-8")
+    click.echo(f"{len(differing)} files changed, {len(files)} in all" if write else f"{len(files)} files match")
 
 
 @group.command()

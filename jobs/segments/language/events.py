@@ -4,7 +4,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import Field, StrictBool, StrictInt, StrictStr, WithJsonSchema, model_validator
 
 from jobs.segments.language.units import Shape, Windowed
 
@@ -12,7 +12,11 @@ from jobs.segments.language.units import Shape, Windowed
 LARGEST = 10**11
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
 Whole = Annotated[StrictInt, Field(ge=-LARGEST, le=LARGEST)]
-Value = StrictBool | Whole | Finite | StrictStr | datetime | date
+# Strict, or a number beyond the bounds would be taken for a time of that many seconds.
+Time = Annotated[datetime, Field(strict=True)] | Annotated[date, Field(strict=True)]
+Value = Annotated[
+    StrictBool | Whole | Finite | StrictStr | Time, WithJsonSchema({"type": ["boolean", "number", "string"]})
+]
 Part = Annotated[StrictStr, Field(min_length=1, max_length=500)]
 EventName = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 PROPERTY = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,4}$"

@@ -11,7 +11,7 @@ from pydantic import Discriminator, Field, StrictBool, StrictStr, Tag, TypeAdapt
 from jobs.segments.language.events import Aggregate, Compared, Matched, Measure, Part, PropertyPath
 from jobs.segments.language.units import Duration, Shape
 
-Percent = Annotated[float, Field(gt=0, lt=100)]
+Percent = Annotated[float, Field(strict=True, gt=0, lt=100)]
 Many = Annotated[list["Rule"], Field(min_length=1, max_length=50)]
 
 

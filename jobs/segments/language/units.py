@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema, model_validator
 
 DURATION = re.compile(r"^([1-9][0-9]{0,5}) (second|minute|hour|day|week)s?$")
 SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
@@ -31,7 +31,11 @@ def parse_duration(value: Any) -> timedelta:
     return length
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": "string", "pattern": DURATION.pattern, "examples": ["30 days", "2 hours", "90 minutes"]}),
+]
 
 
 def spoken(length: timedelta) -> str:
@@ -74,7 +78,28 @@ def _parse_previous(value: Any) -> Any:
     return Previous(count=int(found[1]), unit=Unit(found[2]))
 
 
-Moment = datetime | date
+def _parse_moment(value: Any) -> Any:
+    """A date or time as such or as text; a number is none."""
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value) if len(value) == len("2024-01-31") else datetime.fromisoformat(value)
+        except ValueError:
+            pass
+    if not isinstance(value, date):
+        raise ValueError(f"expected a date or time such as 2024-01-31 or 2024-01-31T18:00:00Z; found {value!r}")
+    return value
+
+
+Moment = Annotated[
+    datetime | date,
+    BeforeValidator(_parse_moment),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}", "examples": ["2024-01-31"]}),
+]
+Units = Annotated[
+    Previous,
+    BeforeValidator(_parse_previous),
+    WithJsonSchema({"type": "string", "pattern": PREVIOUS.pattern, "examples": ["1 month", "7 days"]}),
+]
 
 
 class Windowed(Shape):
@@ -87,9 +112,9 @@ class Windowed(Shape):
 
     last: Duration | None = None
     this: Unit | None = None
-    previous: Annotated[Previous, BeforeValidator(_parse_previous)] | None = None
-    since: Moment | None = Field(default=None, union_mode="left_to_right")
-    until: Moment | None = Field(default=None, union_mode="left_to_right")
+    previous: Units | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
     @model_validator(mode="after")
     def _one_window(self) -> "Windowed":

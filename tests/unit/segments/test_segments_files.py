@@ -140,7 +140,7 @@ def test_a_description_with_jinja_is_refused(checkout: Checkout) -> None:
 
 def test_list_and_an_unknown_name(checkout: Checkout) -> None:
     lines = checkout.call("list").splitlines()
-    assert [line.split()[0] for line in lines] == list(load_segments(PROJECT_ROOT))
+    assert [line.split()[1] for line in lines] == list(load_segments(PROJECT_ROOT))
     with pytest.raises(UsageError, match=r"no segment 'cupon_lovers'. Did you mean 'coupon_lovers'\?"):
         checkout.call("preview", "cupon_lovers")
 
@@ -163,7 +163,7 @@ def test_preview_counts_members_on_the_published_warehouse(settings: Settings) -
 def test_a_file_must_bear_the_name_of_its_segment(checkout: Checkout) -> None:
     checkout.definition("coupon_lovers").rename(checkout.definition("others"))
     with pytest.raises(
-        DefinitionError, match=r"segments/others.yml:1: name: name is 'coupon_lovers', expected the file's name"
+        DefinitionError, match=r"segments/others.yml:2: name: name is 'coupon_lovers', expected the file's name"
     ):
         checkout.call("list")
 
