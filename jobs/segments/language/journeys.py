@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Discriminator, Field, StrictStr, Tag
+from pydantic import Discriminator, Field, StrictStr, Tag
 
 from jobs.core.definitions import Definition, Name
 from jobs.segments.language.events import Matched
@@ -30,8 +30,6 @@ class Wait(Shape):
 
 class Way(Shape):
     """Where those go for whom a rule holds at that moment."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     if_: Rule = Field(alias="if")
     then: Name

@@ -4,9 +4,9 @@ import re
 from datetime import time
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StrictInt, StrictStr, model_validator
+from pydantic import BeforeValidator, Field, StrictInt, model_validator
 
-from jobs.core.definitions import Name, TimeZone
+from jobs.core.definitions import Definition, Name, TimeZone
 from jobs.segments.language.units import Duration, Shape
 
 # What a message is for; each has its own consent and caps.
@@ -55,7 +55,7 @@ class PurposePolicy(Shape):
     caps: list[Cap] = Field(default_factory=list, max_length=10)
 
 
-class Policy(Shape):
+class Policy(Definition):
     """What decides who may be written to, and when.
 
     `zone_trait`: the trait that holds a person's time zone; where it is unknown, or no time zone, the default counts.
@@ -64,6 +64,6 @@ class Policy(Shape):
 
     default_zone: TimeZone
     zone_trait: Name | None = None
-    suppressed: StrictStr = "is_suppressed"
+    suppressed: Name = "is_suppressed"
     quiet_hours: QuietHours | None = None
     purposes: dict[Purpose, PurposePolicy] = Field(min_length=1)

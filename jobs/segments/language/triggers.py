@@ -6,7 +6,7 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, StrictBool, StrictInt, StrictStr, Tag
+from pydantic import Discriminator, Field, StrictBool, StrictInt, StrictStr, Tag
 
 from jobs.core.definitions import Definition, TimeZone
 from jobs.segments.language.events import Matched, PropertyPath
@@ -96,8 +96,6 @@ class Trigger(Definition):
     policy's default zone when it is the person's. `rank`: of several decided for a person at one moment, the lowest goes
     first. `sends: false`: no message of its own, it only starts journeys.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     occasion: OnOccasion
     if_: Rule | None = Field(default=None, alias="if")
