@@ -12,14 +12,16 @@ from typing import Any
 
 import pyarrow as pa
 
+from jobs.segments.compile.collect import Needs
 from jobs.segments.compile.occasions import occasions
 from jobs.segments.compile.program import Program
 from jobs.segments.language.model import Catalogue
 from jobs.segments.language.triggers import Leaves, Trigger
 from jobs.segments.triggers.book import Book
 from jobs.segments.triggers.case import Case, ExitEvent, Kind, WayBack
-from jobs.segments.triggers.judge import Judge, Prepare
+from jobs.segments.triggers.judge import Judge
 from jobs.segments.triggers.model import Occasion, Turn
+from jobs.segments.triggers.ranking import Prepare
 from jobs.segments.triggers.rows import TABLES, decision_rows, standing_rows
 from jobs.segments.triggers.store import Store
 
@@ -41,7 +43,7 @@ class Outcome:
     standings: pa.Table
 
 
-def as_it_is(program: Program) -> Program:
+def as_it_is(program: Program, relation: str = "eval_events") -> Program:
     """For events whose properties are JSON text."""
     return program
 
@@ -57,6 +59,11 @@ class Desk:
         self.exits = book.exits()
         self.program = occasions(book.watched())
         self.query = prepare(self.program).query() if self.program else None
+
+    @property
+    def needs(self) -> list[Needs]:
+        """What it reads of events."""
+        return [*([self.program.needs] if self.program else []), *self.judge.needs]
 
     def work(self, brought: Brought, since: datetime, now: datetime) -> Outcome:
         """Decides all that is to be decided after `since` and up to `now`, keeps it, and gives it back."""
@@ -123,12 +130,11 @@ class Desk:
             for trigger in self.book.triggers.values():
                 if trigger.waits_for != turn.segment:
                     continue
-                if turn.is_entry is not isinstance(trigger.occasion, Leaves):
-                    found.append(_turned(trigger, turn))
-                else:
+                if turn.is_entry is isinstance(trigger.occasion, Leaves):
                     back = WayBack(trigger.name, turn.valid_at)
-                    at = turn.valid_at if turn.is_by_time else turn.known_at
-                    cases[turn.profile_id].add(at, Kind.UNDO, back, key=trigger.name)
+                    cases[turn.profile_id].add(turn.known_at, Kind.UNDO, back, key=trigger.name)
+                elif not turn.is_by_definition:
+                    found.append(_turned(trigger, turn))
         later = [_turn_row(one) for one in found if one.decided_at > now]
         self.store.add("turns", pa.Table.from_pylist(later, schema=TABLES["turns"]))
         ready = [one for one in found if one.decided_at <= now] + self.store.turns(now)

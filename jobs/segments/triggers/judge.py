@@ -1,21 +1,21 @@
 """What is so at the moment of a decision: rules of `if` and of journeys, memberships, people's flags and time zones."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
-from jobs.segments.compile.program import Program, compiled
+from jobs.segments.compile.collect import Needs
+from jobs.segments.compile.program import compiled
 from jobs.segments.compile.rules import segment_column, trait_column
 from jobs.segments.language.model import Catalogue
 from jobs.segments.triggers.book import Book
 from jobs.segments.triggers.model import Person
+from jobs.segments.triggers.ranking import MOMENTS, Prepare, Ranking
 
 Asked = tuple[str, datetime]
-Prepare = Callable[[Program], Program]
-MOMENTS = "judged_moments"
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,13 @@ class Judge:
         self.catalogue = book.judged(catalogue)
         self.program = compiled(self.catalogue, MOMENTS)
         self.query = prepare(self.program).query()
+        self.ranking = Ranking(connection, self.catalogue, self.program, prepare)
         self.zone = self._zone(catalogue)
+
+    @property
+    def needs(self) -> list[Needs]:
+        """What it reads of events."""
+        return [self.program.needs, *self.ranking.needs]
 
     def judge(self, asked: Iterable[Asked]) -> dict[Asked, Judgement]:
         """The judgement of each profile at its moment."""
@@ -54,9 +60,10 @@ class Judge:
         flags = sorted(self.book.flags())
         listed = ", ".join(f'attributes."{name}"' for name in flags)
         chosen = f"{self.zone or 'null'} as stated_zone, {listed}"
-        rows = self.connection.execute(
-            f"select result.*, {chosen} from ({self.query}) as result left join attributes using (profile_id)"
-        ).to_arrow_table()
+        with self.ranking.ranked():
+            rows = self.connection.execute(
+                f"select result.*, {chosen} from ({self.query}) as result left join attributes using (profile_id)"
+            ).to_arrow_table()
         return {(row["profile_id"], row["as_of"]): self._judgement(row, flags) for row in rows.to_pylist()}
 
     def _judgement(self, row: dict[str, Any], flags: list[str]) -> Judgement:

@@ -66,7 +66,11 @@ class Occasion:
 
 @dataclass(frozen=True)
 class Turn:
-    """A change of membership, as the evaluator has it; `is_by_time`: no event caused it."""
+    """A change of membership, as the evaluator has it.
+
+    `known_at`: the moment at which it was found, of one by time the moment of the change. `is_by_time`: nothing but time has
+    caused it; `is_by_definition`: nothing has happened at all, a definition was changed.
+    """
 
     segment: str
     profile_id: str
@@ -75,6 +79,7 @@ class Turn:
     known_at: datetime
     event_keys: tuple[str, ...] = ()
     is_by_time: bool = False
+    is_by_definition: bool = False
 
 
 @dataclass(frozen=True)

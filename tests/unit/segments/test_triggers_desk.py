@@ -208,9 +208,10 @@ def turn(after: float, *, is_entry: bool = True, known: float | None = None, **m
 
 
 def lapsing() -> World:
+    from triggerkit import ATTRIBUTES
+
     from jobs.core.definitions import SegmentHeader
     from jobs.segments.language.catalogue import resolve
-    from triggerkit import ATTRIBUTES
 
     rule = {"all": [{"event": "Ordered"}, {"not": {"event": "Ordered", "last": "1 day"}}]}
     header = SegmentHeader(name="lapsed", description="Used by the tests of triggers.", rule=rule)
@@ -309,7 +310,7 @@ def expected_occasions(events: list[tuple[str, str, float, float]]) -> set[tuple
 def test_however_time_is_cut_the_same_is_decided(seed: int) -> None:
     events = history(seed)
     pick = random.Random(seed + 1000)
-    stops = sorted(pick.sample(range(1, 1000), 12)) + [1000]
+    stops = [*sorted(pick.sample(range(1, 1000), 12)), 1000]
     at_once, in_pieces = played(events, [1000]), played(events, stops)
     assert at_once == in_pieces, f"seed {seed}"
     carts = {
