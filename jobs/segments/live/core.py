@@ -21,7 +21,7 @@ from jobs.segments.language.references import SEGMENT, only
 from jobs.segments.live import changes
 from jobs.segments.live.engines import LocalRunner, Runner
 from jobs.segments.live.ranks import Ranks
-from jobs.segments.live.state import Arrivals, Cause, State
+from jobs.segments.live.state import TYPES, Arrivals, Cause, State
 from jobs.segments.live.typed import Kept, over_typed
 from jobs.segments.live.versions import definition_versions
 
@@ -73,7 +73,7 @@ class Live:
         whole = compiled(self.catalogue)
         self.ranks = Ranks(self.connection, self.catalogue, whole)
         needs = [whole.needs, *self.ranks.needs, *(rider.needs for rider in self.riders)]
-        self.state = State(self.connection, self.catalogue, Kept.of(needs), self.attribute_types)
+        self.state = State(self.connection, self.catalogue, Kept.of(needs), self._attributes(needs))
         self.program: Program = over_typed(whole)
         self.versions = definition_versions(self.catalogue)
         self.state.create()
@@ -135,9 +135,7 @@ class Live:
     def _start(self, arrivals: Arrivals, at: datetime) -> None:
         """All that is known, before anybody is looked at."""
         changes.begin(self.connection)
-        self.state.take(arrivals, at)
-        self.connection.execute("delete from stops")
-        self.connection.execute("delete from arrived")
+        self.state.load(arrivals, at)
 
     def _resumed(self, at: datetime, now: datetime) -> pa.Table:
         self.state.arrive_again(at, now)
@@ -203,6 +201,11 @@ class Live:
         run(
             "delete from arrived using asked where asked.profile_id = arrived.profile_id and received_at <= asked.as_of"
         )
+
+    def _attributes(self, needs: Sequence[Needs]) -> dict[str, str]:
+        """Attribute columns in use → DuckDB type."""
+        names = sorted({name for one in needs for name in one.attributes})
+        return {name: self.attribute_types.get(name, TYPES[self.catalogue.attributes[name]]) for name in names}
 
     def _names_read(self) -> dict[str, list[str]]:
         """Segment → the names of events that it reads, by way of others too: only those can have caused its changes."""

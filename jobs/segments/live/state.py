@@ -6,8 +6,9 @@
 - while a call lasts: `eval_events`, the events of the profiles concerned.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -26,7 +27,10 @@ TYPES = {
     Kind.TIME: "timestamp",
     Kind.FLAG: "boolean",
 }
-NO_EVENTS = pa.table({name: pa.array([], pa.string()) for name in (*PLAIN, "properties")})
+NO_EVENTS = pa.table(
+    {name: pa.array([], pa.string()) for name in (*PLAIN, "properties")} | {"is_simulated": pa.array([], pa.bool_())}
+)
+TIMES = "cast(effective_at as timestamp) as effective_at, cast(received_at as timestamp) as received_at"
 
 
 class Cause(StrEnum):
@@ -41,7 +45,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What has become known since the last call; all of it may be empty.
+    """What has become known since the last call; all of it may be empty. Events may be a relation of the connection, by name.
 
     `events`: profile_id, event_key, name, effective_at, received_at, receive_position, properties (JSON text), is_simulated;
     events that are known already do no harm. `attributes`: profile_id, is_simulated and the attribute columns of profiles that
@@ -49,7 +53,7 @@ class Arrivals:
     that exist no longer.
     """
 
-    events: pa.Table | None = None
+    events: pa.Table | str | None = None
     attributes: pa.Table | None = None
     moved: pa.Table | None = None
     gone: tuple[str, ...] = ()
@@ -62,19 +66,29 @@ class State:
     connection: Any
     catalogue: Catalogue
     kept: Kept
-    attribute_types: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str]
 
     def create(self) -> None:
         """Makes the tables, empty."""
-        attributes = {name: self.attribute_types.get(name, TYPES[kind]) for name, kind in self._attributes().items()}
         segments = {segment_column(name): "boolean" for name in self.catalogue.segments}
         self._table("known_events", self.kept.columns)
-        self._table("attributes", {"profile_id": "varchar", "is_simulated": "boolean"} | attributes)
+        self._table("attributes", {"profile_id": "varchar", "is_simulated": "boolean", **self.attributes})
         plain = {"profile_id": "varchar", "is_simulated": "boolean", "moment": "timestamp", "due_at": "timestamp"}
         self._table("held", plain | segments)
         self._table("arrived", {**PLAIN, "is_simulated": "boolean"})
         stops = {"profile_id": "varchar", "moment": "timestamp", "cause": "varchar", "valid_at": "timestamp"}
         self._table("stops", stops)
+        self._arrivals(None)
+
+    def load(self, arrivals: Arrivals, now: datetime) -> None:
+        """Takes in all that is known, into empty tables; nobody is to be looked at yet."""
+        with self._relation(arrivals.events) as events:
+            columns = ", ".join(f'"{name}"' for name in self.kept.columns)
+            timed = f"with loaded as (select * replace ({TIMES}) from {events} where profile_id is not null)"
+            self.connection.execute(f"insert into known_events ({columns}) {timed} {self.kept.typing('loaded')}")
+            self._attributed(arrivals.attributes, now)
+            self.connection.execute(NEW_PROFILES.format(source=events))
+        self.connection.execute("delete from stops")
 
     def take(self, arrivals: Arrivals, now: datetime) -> None:
         """Takes in what has arrived; says in `stops` who is to be looked at. `eval_events` then holds their events."""
@@ -102,9 +116,6 @@ class State:
             " group by profile_id, greatest(received_at, $now)",
             {"cause": Cause.EVENT, "now": now},
         )
-
-    def _attributes(self) -> dict[str, Kind]:
-        return dict(sorted(self.catalogue.attributes.items()))
 
     def _table(self, name: str, columns: Mapping[str, str]) -> None:
         listed = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
@@ -134,7 +145,7 @@ class State:
         self.connection.register("attribute_rows", attributes)
         run("create or replace temp table concerned as select profile_id from attribute_rows")
         run("delete from attributes where profile_id in (select profile_id from concerned)")
-        names = ", ".join(f'"{name}"' for name in ("profile_id", "is_simulated", *self._attributes()))
+        names = ", ".join(f'"{name}"' for name in ("profile_id", "is_simulated", *self.attributes))
         run(f"insert into attributes ({names}) select {names} from attribute_rows")
         self.connection.unregister("attribute_rows")
         self._stop_concerned(now)
@@ -151,24 +162,31 @@ class State:
         for table in ("attributes", "stops", "arrived", "known_events") if gone else ():
             self.connection.execute(f"delete from {table} where profile_id in (select unnest($1))", [list(gone)])
 
-    def _arrivals(self, events: pa.Table | None) -> None:
+    def _arrivals(self, events: pa.Table | str | None) -> None:
         """All that arrived, typed, as `incoming`; of whatever name, it makes a profile exist."""
         run = self.connection.execute
-        self.connection.register("event_rows", NO_EVENTS if events is None else events)
-        times = "cast(effective_at as timestamp) as effective_at, cast(received_at as timestamp) as received_at"
-        simulated = "is_simulated" if events is not None and "is_simulated" in events.column_names else "false"
-        run(
-            "create or replace temp table incoming_texts as select distinct on (event_key) profile_id, event_key, name, "
-            f"{times}, cast(receive_position as bigint) as receive_position, properties, {simulated} as is_simulated"
-            " from event_rows"
-        )
-        self.connection.unregister("event_rows")
+        with self._relation(events) as source:
+            run(
+                "create or replace temp table incoming_texts as select distinct on (event_key) profile_id, event_key, name,"
+                f" {TIMES}, cast(receive_position as bigint) as receive_position, properties, is_simulated"
+                f" from {source} where profile_id is not null"
+            )
         run(f"create or replace temp table incoming as {self.kept.typing('incoming_texts')}")
         run(NEW_PROFILES.format(source="incoming_texts"))
         run(
             "update attributes set is_simulated = false from incoming_texts as seen where attributes.is_simulated"
             " and not seen.is_simulated and seen.profile_id = attributes.profile_id"
         )
+
+    @contextmanager
+    def _relation(self, events: pa.Table | str | None) -> Iterator[str]:
+        """The name of the events' relation, while they are read."""
+        if isinstance(events, str):
+            yield events
+            return
+        self.connection.register("event_rows", NO_EVENTS if events is None else events)
+        yield "event_rows"
+        self.connection.unregister("event_rows")
 
     def gather(self, now: datetime) -> None:
         """Puts into `eval_events` what is known of those who are to be looked at by `now`."""

@@ -217,7 +217,7 @@ def test_members_equal_the_batch_at_every_moment(connection: Any, seed: int) -> 
         event(
             f"p{chance.randrange(12)}",
             chance.choice(names),
-            chance.randrange(0, 6000),
+            chance.randrange(0, 3000),
             key=str(n),
             late=chance.choice((0, 0, 0, 1, 600)),
             total=chance.randrange(12),
@@ -228,7 +228,7 @@ def test_members_equal_the_batch_at_every_moment(connection: Any, seed: int) -> 
     other.execute("set TimeZone = 'UTC'")
     live, seen, minutes = Live(connection, VARIED), [], 0.0
     live.begin(T0, Arrivals())
-    while minutes < 9000:
+    while minutes < 5000:
         before, minutes = minutes, minutes + chance.choice((1, 30, 200, 600, 2000))
         lag = chance.choice((0, 5))  # what was received in the last minutes has not arrived yet
         come = [e for e in history if e not in seen and e["received_at"] <= at(minutes - lag)]
