@@ -10,6 +10,7 @@ from jobs.core.command import HintingGroup, hint, pass_context
 from jobs.core.context import Context
 from jobs.core.definitions import SegmentHeader, load_segments
 from jobs.core.errors import PermanentError, UsageError
+from jobs.segments.scenarios.commands import test_command
 
 
 @click.group(cls=HintingGroup)
@@ -26,7 +27,11 @@ def group() -> None:
       c360 segments preview coupon_lovers     count the members before you build
       c360 segments compile                   write the dbt models, their tests, the macro
       c360 segments compile --check           change nothing, exit 1 on drift
+      c360 segments test --all                play the scenarios: members and decisions on a simulated clock
     """
+
+
+group.add_command(test_command)
 
 
 @group.command("compile")

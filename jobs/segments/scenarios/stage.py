@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -104,7 +104,10 @@ class Stage:
         if self.occasions is None:
             return set()
         run = self.batch.execute
-        run("create or replace table asked_occasions as select profile_id, $1 as since, as_of from asked", [self.start])
+        run(
+            "create or replace table asked_occasions as select profile_id, $1 as since, as_of from asked",
+            [self.start - timedelta(microseconds=1)],
+        )
         run("create or replace table fresh (event_key varchar)")
         run("create or replace table open_messages (trigger_name varchar, event_key varchar)")
         rows = run(self.occasions).to_arrow_table().to_pylist()

@@ -144,10 +144,11 @@ class Case:
                 self._take_back(fired, undo.undone_at, undo.known_at, Reason.UNDONE)
 
     def _turn_back(self, back: WayBack, at: datetime) -> None:
-        for fired in self.history:
-            message = fired.decided.message
-            if message.trigger == back.trigger and message.entry_id is None and message.occasion_at < back.valid_at:
-                self._take_back(fired, back.valid_at, at, Reason.UNDONE)
+        """The last of the trigger's messages is the one that this is the way back of."""
+        own = [fired for fired in self.history if fired.decided.message.trigger == back.trigger]
+        last = next((fired for fired in reversed(own) if fired.decided.message.entry_id is None), None)
+        if last is not None:
+            self._take_back(last, back.valid_at, at, Reason.UNDONE)
 
     def _take_back(self, fired: Fired, undone_at: datetime, known_at: datetime, reason: Reason) -> None:
         made = take_back(fired, undone_at, known_at, reason)

@@ -62,7 +62,7 @@ class Desk:
 
     @property
     def needs(self) -> list[Needs]:
-        """What it reads of events."""
+        """What it reads of events and attributes."""
         return [*([self.program.needs] if self.program else []), *self.judge.needs]
 
     def work(self, brought: Brought, since: datetime, now: datetime) -> Outcome:

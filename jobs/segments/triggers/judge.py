@@ -40,8 +40,11 @@ class Judge:
 
     @property
     def needs(self) -> list[Needs]:
-        """What it reads of events."""
-        return [self.program.needs, *self.ranking.needs]
+        """What it reads of events and attributes."""
+        attributes = self.book.flags()
+        if self.book.policy.zone_trait and self.book.policy.zone_trait not in self.catalogue.traits:
+            attributes.add(self.book.policy.zone_trait)
+        return [self.program.needs, *self.ranking.needs, Needs(attributes=attributes)]
 
     def judge(self, asked: Iterable[Asked]) -> dict[Asked, Judgement]:
         """The judgement of each profile at its moment."""
