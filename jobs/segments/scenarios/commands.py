@@ -36,9 +36,11 @@ def test_command(context: Context, files: tuple[Path, ...], all_files: bool) -> 
     catalogue = load_catalogue(root)
     world = scenarios.World(catalogue, load_book(root, catalogue))
     paths = sorted((root / scenarios.SCENARIOS).glob("*.yml")) if all_files else list(files)
+    found = scenarios.load(paths, world)
     missed = expectations = 0
-    for file in scenarios.load(paths, world):
-        played = play(file, world, lambda: connect(context.settings))
+    engines = connect(context.settings), connect(context.settings)
+    for file in found:
+        played = play(file, world, engines)
         missed, expectations = missed + len(played.failures), expectations + played.expectations
         click.echo(f"{'FAILED' if played.failures else 'ok':7}{played.name:32} {played.expectations} expectations")
         for failure in played.failures:

@@ -12,7 +12,7 @@ from jobs.segments.language.scenarios import Change, Deliver, Expect, Expected, 
 from jobs.segments.language.triggers import Absence, Presence
 from jobs.segments.language.units import instant
 from jobs.segments.scenarios.files import World, looked_at
-from jobs.segments.scenarios.stage import Connect, Stage, names
+from jobs.segments.scenarios.stage import Engines, Stage, names
 from jobs.segments.scenarios.tables import Seen
 from jobs.segments.scenarios.why import why_decided, why_member
 
@@ -41,17 +41,13 @@ class Played:
     failures: tuple[Failure, ...]
 
 
-def play(file: DefinitionFile[Scenario], world: World, connect: Connect) -> Played:
-    """Plays one scenario, over connections that know time zones and are UTC."""
+def play(file: DefinitionFile[Scenario], world: World, engines: Engines) -> Played:
+    """Plays one scenario, over two connections that know time zones and are UTC."""
     scenario = file.item
     part = world.part(scenario.about, looked_at(scenario))
     start = instant(scenario.start, scenario.time_zone)
     people = {who: dict(given) for who, given in scenario.people.items()}
-    stage = Stage(part, people, scenario.time_zone, start, connect)
-    try:
-        return _Player(file, stage).play()
-    finally:
-        stage.close()
+    return _Player(file, Stage(part, people, scenario.time_zone, start, engines)).play()
 
 
 @dataclass

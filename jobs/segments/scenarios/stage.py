@@ -1,6 +1,6 @@
 """The stage of a scenario: the stream's evaluator with the desk, and the warehouse's query beside it, on one simulated clock."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,8 @@ from jobs.segments.scenarios.tables import Seen, events_table, people_table
 from jobs.segments.triggers.companion import Companion
 from jobs.segments.triggers.model import Occasion
 
-Connect = Callable[[], Any]
+# Connections of the stream and of the warehouse's query; what an earlier scenario left in them does not matter.
+Engines = tuple[Any, Any]
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Stage:
     people: dict[str, dict[str, Any]]
     zone: str
     start: datetime
-    connect: Connect
+    engines: Engines
     events: list[Seen] = field(default_factory=list)
     changes: list[dict[str, Any]] = field(default_factory=list)
     decisions: list[dict[str, Any]] = field(default_factory=list)
@@ -35,17 +36,12 @@ class Stage:
 
         self.now = self.start
         self.arrivals = Arrivals
-        self.connection, self.batch = self.connect(), self.connect()
+        self.connection, self.batch = self.engines
         self.companion = Companion(self.connection, self.world.catalogue, self.world.book)
         self.evaluator = Evaluator(self.world.catalogue)
         self._keep(self.companion.begin(self.start, Arrivals(attributes=self._people(self.people))))
         program = occasions(self.world.book.triggers)
         self.occasions = program.query() if program else None
-
-    def close(self) -> None:
-        """Gives the connections back."""
-        self.connection.close()
-        self.batch.close()
 
     def go(self, moment: datetime) -> None:
         """Time passes, in one step."""
