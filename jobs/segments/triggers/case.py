@@ -63,12 +63,17 @@ class Item:
 
 @dataclass
 class Case:
-    """A person's items, and what has been made of them. `until`: later moments are left for the next time."""
+    """A person's items, and what has been made of them. `until`: later moments are left for the next time.
+
+    `verdicts`: occasions that have been decided before. They may come again after a crash: nothing is decided twice, and what
+    follows from them is done if it is missing.
+    """
 
     profile_id: str
     book: Book
     until: datetime
     history: list[Fired] = field(default_factory=list)
+    verdicts: dict[str, Decision] = field(default_factory=dict)
     standings: dict[str, Standing] = field(default_factory=dict)
     items: list[Item] = field(default_factory=list)
     decided: list[Decided] = field(default_factory=list)
@@ -117,14 +122,16 @@ class Case:
             return
         self.undone(occasion)
         for journey in self.book.started_by(trigger.name):
-            former = [one for one in self.standings.values() if one.journey == journey.name]
-            if not _may_enter(former, journey.re_entry, occasion.decided_at):
-                continue
             standing = enter(journey, message)
+            former = [one for one in self.standings.values() if one.journey == journey.name]
+            if standing.entry_id in self.standings or not _may_enter(former, journey.re_entry, standing.at):
+                continue
             self._stands(standing)
             self.add(standing.at, Kind.WAKE, standing, rank=journey.rank, key=standing.entry_id)
 
     def _decide(self, message: Message, judgement: Judgement, *, holds: bool, is_undone: bool) -> bool:
+        if (known := self.verdicts.get(message.occasion_id)) is not None:
+            return known is Decision.FIRE
         made = decide(
             message,
             holds=holds,
@@ -134,6 +141,7 @@ class Case:
             policy=self.book.policy,
         )
         self.decided.append(made)
+        self.verdicts[message.occasion_id] = made.decision
         if made.decision is Decision.FIRE:
             self.history.append(Fired(made))
         return made.decision is Decision.FIRE

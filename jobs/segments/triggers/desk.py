@@ -28,11 +28,15 @@ from jobs.segments.triggers.store import Store
 
 @dataclass(frozen=True)
 class Brought:
-    """What is new: keys of the events seen for the first time, whom they or anything else has touched, changed memberships."""
+    """What is new: keys of the events seen for the first time, whom they or anything else has touched, changed memberships.
+
+    `everyone`: whoever has events is looked at, as after a stop.
+    """
 
     event_keys: Sequence[str] = ()
     profiles: frozenset[str] = frozenset()
     turns: Sequence[Turn] = ()
+    everyone: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,16 +70,22 @@ class Desk:
         return [*([self.program.needs] if self.program else []), *self.judge.needs]
 
     def work(self, brought: Brought, since: datetime, now: datetime) -> Outcome:
-        """Decides all that is to be decided after `since` and up to `now`, keeps it, and gives it back."""
+        """Decides all that is to be decided after `since` and up to `now`, keeps it, and gives it back.
+
+        What has been decided before is not decided again; what should follow from it and is not there is made up for.
+        """
         self._ask(brought, since, now)
-        cases = self._cases(now)
-        pending = self._occasions(cases, brought)
+        cases = _Cases(self.book, now)
+        pending = self._occasions(cases)
         self._turns(cases, brought.turns, now)
+        for standing in self.store.due_standings(now):
+            if standing.journey in self.book.journeys:
+                cases[standing.profile_id].wake(standing)
+        self._remember(cases)
         self._work_off(list(cases.values()))
-        made = [(case.decided, case.moved) for _, case in sorted(cases.items())]
         outcome = Outcome(
-            decision_rows((one for decided, _ in made for one in decided), now),
-            standing_rows((one for _, moved in made for one in moved), now),
+            decision_rows((one for _, case in sorted(cases.items()) for one in case.decided), now),
+            standing_rows((one for _, case in sorted(cases.items()) for one in case.moved), now),
         )
         self.store.add("decisions", outcome.decisions)
         self.store.add("standings", outcome.standings)
@@ -84,6 +94,7 @@ class Desk:
 
     def _ask(self, brought: Brought, since: datetime, now: datetime) -> None:
         touched = {turn.profile_id for turn in brought.turns} | brought.profiles | self.store.due(now)
+        touched |= self.store.everyone() if brought.everyone else set()
         self.store.ask(touched, since, now)
         self.store.open_messages(now)
         run = self.connection.execute
@@ -95,35 +106,25 @@ class Desk:
             [list(brought.event_keys)],
         )
 
-    def _cases(self, now: datetime) -> dict[str, Case]:
-        history = self.store.history()
-        asked = self.connection.execute("select distinct profile_id from asked_occasions").fetchall()
-        cases = {profile: Case(profile, self.book, now, history.get(profile, [])) for (profile,) in asked}
-        for standing in self.store.standings():
-            if standing.journey in self.book.journeys:
-                case = cases[standing.profile_id]
-                case.standings[standing.entry_id] = standing
-                case.wake(standing)
-        return cases
-
-    def _occasions(self, cases: dict[str, Case], brought: Brought) -> pa.Table:
+    def _occasions(self, cases: "_Cases") -> pa.Table:
         """Puts what events alone have set off into its cases; gives who is due when for what is pending."""
         rows = self.connection.execute(self.query).to_arrow_table().to_pylist() if self.query else []
-        pending = [{"profile_id": row["profile_id"], "due_at": row["decided_at"]} for row in rows if row["is_pending"]]
-        found = [(row, _occasion(row)) for row in rows if row["is_new"] or row["is_open"]]
-        known = self.store.decided(occasion.occasion_id for row, occasion in found if row["is_new"])
-        for row, occasion in found:
+        for row in rows:
+            if not (row["is_new"] or row["is_open"]):
+                continue
+            occasion = _occasion(row)
             case = cases[occasion.profile_id]
             if occasion.trigger in self.exits:
                 exited = ExitEvent(self.exits[occasion.trigger], occasion.occasion_at)
                 case.add(occasion.decided_at, Kind.EXIT, exited, key=occasion.occasion_id)
-            elif row["is_new"] and occasion.occasion_id not in known:
+            elif row["is_new"]:
                 case.occasion(occasion)
-            elif row["is_open"]:
+            else:
                 case.undone(occasion)
+        pending = [{"profile_id": row["profile_id"], "due_at": row["decided_at"]} for row in rows if row["is_pending"]]
         return pa.Table.from_pylist(pending, schema=TABLES["trigger_dues"])
 
-    def _turns(self, cases: dict[str, Case], turns: Iterable[Turn], now: datetime) -> None:
+    def _turns(self, cases: "_Cases", turns: Iterable[Turn], now: datetime) -> None:
         """Changed memberships: those by time wait for what is late, the others are occasions at once; and ways back."""
         found: list[Occasion] = []
         for turn in turns:
@@ -137,11 +138,19 @@ class Desk:
                     found.append(_turned(trigger, turn))
         later = [_turn_row(one) for one in found if one.decided_at > now]
         self.store.add("turns", pa.Table.from_pylist(later, schema=TABLES["turns"]))
-        ready = [one for one in found if one.decided_at <= now] + self.store.turns(now)
-        known = self.store.decided(one.occasion_id for one in ready)
-        for one in ready:
-            if one.occasion_id not in known and one.trigger in self.book.triggers:
+        for one in [one for one in found if one.decided_at <= now] + self.store.turns(now):
+            if one.trigger in self.book.triggers:
                 cases[one.profile_id].occasion(one)
+
+    def _remember(self, cases: "_Cases") -> None:
+        """What is known of those who have something to be worked off."""
+        self.store.concern(cases)
+        for profile, fired in self.store.history():
+            cases[profile].history.append(fired)
+        for profile, occasion, decision in self.store.verdicts():
+            cases[profile].verdicts[occasion] = decision
+        for standing in self.store.standings():
+            cases[standing.profile_id].standings[standing.entry_id] = standing
 
     def _work_off(self, cases: list[Case]) -> None:
         """Everybody's next item, all judged together, until there is none left."""
@@ -149,6 +158,19 @@ class Desk:
             judged = self.judge.judge(case.next() for case in waiting)
             for case in waiting:
                 case.work(judged[case.next()])
+
+
+class _Cases(dict[str, Case]):
+    """Cases by profile, made when they are needed."""
+
+    def __init__(self, book: Book, now: datetime) -> None:
+        super().__init__()
+        self.book, self.now = book, now
+
+    def __missing__(self, profile: str) -> Case:
+        """The case of another profile."""
+        self[profile] = Case(profile, self.book, self.now)
+        return self[profile]
 
 
 def _occasion(row: dict[str, Any]) -> Occasion:

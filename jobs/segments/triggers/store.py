@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from jobs.segments.triggers.model import Fired, Occasion, Standing
+from jobs.segments.triggers.model import Decision, Fired, Occasion, Standing
 from jobs.segments.triggers.rows import TABLES, decided_of, standing_of
 
 LATEST = "qualify row_number() over (partition by entry_id order by sequence desc) = 1"
@@ -46,31 +46,41 @@ class Store:
         rows = self.connection.execute("select profile_id from trigger_dues where due_at <= $1", [now]).fetchall()
         return {str(profile) for (profile,) in rows}
 
+    def everyone(self) -> set[str]:
+        """All profiles that have events or stand in a journey."""
+        query = (
+            "select profile_id from known_events union select profile_id from standings where profile_id is not null"
+        )
+        return {str(profile) for (profile,) in self.connection.execute(query).fetchall()}
+
     def next_due(self) -> datetime | None:
         """When the next profile's time comes."""
         found: datetime | None = self.connection.execute("select min(due_at) from trigger_dues").fetchone()[0]
         return found
 
-    def decided(self, occasions: Iterable[str]) -> set[str]:
-        """Which of these occasions have been decided, for whatever profile."""
-        query = "select distinct occasion_id from decisions where occasion_id in (select unnest($1))"
-        rows = self.connection.execute(query, [list(occasions)]).fetchall()
-        return {str(occasion) for (occasion,) in rows}
+    def concern(self, profiles: Iterable[str]) -> None:
+        """Puts into `concerned_profiles` who has something to be worked off."""
+        rows = pa.table({"profile_id": pa.array(sorted(profiles), pa.string())})
+        self._with(rows, "create or replace temp table concerned_profiles as from given")
 
-    def history(self) -> dict[str, list[Fired]]:
-        """What has fired for the profiles asked for, and what became of it; by profile, in the order decided."""
+    def verdicts(self) -> list[tuple[str, str, Decision]]:
+        """Profile, occasion, decision: what has been decided for those concerned."""
+        rows = self.connection.execute(
+            "select profile_id, occasion_id, decision from decisions semi join concerned_profiles using (profile_id)"
+            " where decision in ('fire', 'hold')"
+        ).fetchall()
+        return [(profile, occasion, Decision(decision)) for profile, occasion, decision in rows]
+
+    def history(self) -> list[tuple[str, Fired]]:
+        """What has fired for those concerned, and what became of it; in the order decided."""
         rows = self._rows(
             "select fired.*, deliveries.sent_at, exists (from decisions as back where back.occasion_id = fired.occasion_id"
-            " and back.decision in ('cancel', 'regret')) as is_taken_back"
-            " from decisions as fired left join deliveries using (occasion_id)"
-            " where fired.decision = 'fire' and fired.profile_id in (select profile_id from asked_occasions)"
-            " order by fired.decided_at, fired.occasion_id"
+            " and back.decision in ('cancel', 'regret')) as is_taken_back from decisions as fired"
+            " semi join concerned_profiles on fired.profile_id = concerned_profiles.profile_id"
+            " left join deliveries using (occasion_id)"
+            " where fired.decision = 'fire' order by fired.decided_at, fired.occasion_id"
         )
-        found: dict[str, list[Fired]] = {}
-        for row in rows:
-            fired = Fired(decided_of(row), row["sent_at"], row["is_taken_back"])
-            found.setdefault(row["profile_id"], []).append(fired)
-        return found
+        return [(row["profile_id"], Fired(decided_of(row), row["sent_at"], row["is_taken_back"])) for row in rows]
 
     def turns(self, now: datetime) -> list[Occasion]:
         """The changes of the profiles asked for that are decided by now; they are taken out."""
@@ -79,9 +89,15 @@ class Store:
         self.connection.execute(f"delete from turns where {where}", [now])
         return [_turned(row) for row in rows]
 
+    def due_standings(self, now: datetime) -> list[Standing]:
+        """Entries of the profiles asked for whose pause is over."""
+        query = f"from (from standings where {ASKED} {LATEST}) where due_at <= $1 order by entry_id"
+        return [standing_of(row) for row in self._rows(query, [now])]
+
     def standings(self) -> list[Standing]:
-        """Where each entry of the profiles asked for stands."""
-        return [standing_of(row) for row in self._rows(f"from standings where {ASKED} {LATEST} order by entry_id")]
+        """Where each entry of those concerned stands."""
+        where = "profile_id in (select profile_id from concerned_profiles)"
+        return [standing_of(row) for row in self._rows(f"from standings where {where} {LATEST} order by entry_id")]
 
     def open_messages(self, now: datetime) -> None:
         """Puts into `open_messages` what may still be taken back: waiting to be sent, or sent not long ago."""
