@@ -126,4 +126,6 @@ def resumes_from(connection: Any) -> datetime | None:
     if not told:
         return None
     first: datetime = connection.execute("select cast(min(known_at) as timestamp) from segment_changes").fetchone()[0]
-    return max(first, min(told[0][0] - LAG, told[-1][0]))
+    last: datetime = told[0][0]
+    before: datetime = told[-1][0]
+    return max(first, min(last - LAG, before))
