@@ -172,12 +172,12 @@ def restart(it: World, before: int, kept: str) -> None:
 
 def test_a_journey_that_has_ended_is_not_begun_again_after_a_stop() -> None:
     it = world(re_entry="always", exit_on={"event": "Ordered"})
-    it.happens("Signed", 0)
+    it.happens("Signed", 1)
     it.happens("Ordered", 5)
     it.until(10)
     before = stood(it)
     restart(it, 0, "all")
-    assert stood(it) == before == ["first 0", "pause 0", "exit_on 5"]
+    assert stood(it) == before == ["first 1", "pause 1", "exit_on 5"]
 
 
 @pytest.mark.parametrize("seed", range(3))
