@@ -9,10 +9,11 @@ import pyarrow as pa
 
 from jobs.segments.compile.occasions import occasions
 from jobs.segments.evaluate.local import Evaluator
+from jobs.segments.live.state import Arrivals
 from jobs.segments.scenarios.files import World
 from jobs.segments.scenarios.tables import Seen, events_table, people_table
-from jobs.segments.triggers.companion import Companion
 from jobs.segments.triggers.model import Occasion
+from jobs.segments.triggers.together import Together
 
 # Connections of the stream and of the warehouse's query; what an earlier scenario left in them does not matter.
 Engines = tuple[Any, Any]
@@ -32,30 +33,27 @@ class Stage:
     decisions: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        from jobs.segments.live.state import Arrivals
-
         self.now = self.start
-        self.arrivals = Arrivals
         self.connection, self.batch = self.engines
-        self.companion = Companion(self.connection, self.world.catalogue, self.world.book)
+        self.together = Together(self.connection, self.world.catalogue, self.world.book)
         self.evaluator = Evaluator(self.world.catalogue)
-        self._keep(self.companion.begin(self.start, Arrivals(attributes=self._people(self.people))))
+        self._keep(self.together.begin(self.start, Arrivals(attributes=self._people(self.people))))
         program = occasions(self.world.book.triggers)
         self.occasions = program.query() if program else None
 
     def go(self, moment: datetime) -> None:
         """Time passes, in one step."""
-        self._advance(moment, self.arrivals())
+        self._advance(moment, Arrivals())
 
     def happens(self, seen: Seen) -> None:
         """An event is received now."""
         self.events.append(seen)
-        self._advance(self.now, self.arrivals(events=events_table([seen])))
+        self._advance(self.now, Arrivals(events=events_table([seen])))
 
     def change(self, who: str, attributes: Mapping[str, Any]) -> None:
         """A person's attributes are others now."""
         self.people[who] |= attributes
-        self._advance(self.now, self.arrivals(attributes=self._people({who: self.people[who]})))
+        self._advance(self.now, Arrivals(attributes=self._people({who: self.people[who]})))
 
     def deliver(self) -> None:
         """What may be sent now is sent."""
@@ -67,11 +65,11 @@ class Stage:
         ).fetchall()
         ids = [occasion for (occasion,) in fired]
         times = pa.array([self.now] * len(ids), pa.timestamp("us"))
-        self.companion.desk.store.add("deliveries", pa.table({"occasion_id": ids, "sent_at": times}) if ids else NONE)
+        self.together.desk.store.add("deliveries", pa.table({"occasion_id": ids, "sent_at": times}) if ids else NONE)
 
     def members(self, segment: str) -> list[str]:
         """Members as the stream has them."""
-        return self.companion.live.members(segment)
+        return self.together.live.members(segment)
 
     def standings(self) -> list[dict[str, Any]]:
         """Where everybody stands in each journey, the latest entry."""
@@ -115,8 +113,8 @@ class Stage:
             if row["is_new"]
         }
 
-    def _advance(self, moment: datetime, arrivals: Any) -> None:
-        changes, outcome = self.companion.advance(moment, arrivals)
+    def _advance(self, moment: datetime, arrivals: Arrivals) -> None:
+        changes, outcome = self.together.advance(moment, arrivals)
         self.now = moment
         self._keep(changes)
         self.decisions += outcome.decisions.to_pylist()
