@@ -4,7 +4,7 @@ import re
 from datetime import time
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StrictInt, model_validator
+from pydantic import BeforeValidator, Field, StrictInt, WithJsonSchema, model_validator
 
 from jobs.core.definitions import Definition, Name, TimeZone
 from jobs.segments.language.units import Duration, Shape
@@ -24,7 +24,8 @@ def _parse_time(value: Any) -> Any:
     return time(int(found[1]), int(found[2]))
 
 
-TimeOfDay = Annotated[time, BeforeValidator(_parse_time)]
+WRITTEN = {"type": "string", "pattern": TIME_OF_DAY.pattern, "examples": ["21:00"]}
+TimeOfDay = Annotated[time, BeforeValidator(_parse_time), WithJsonSchema(WRITTEN)]
 
 
 class QuietHours(Shape):

@@ -80,8 +80,10 @@ class TriggerService:
         latest = max((trigger.lateness for trigger in self.book.triggers.values()), default=timedelta())
         rows = self.connection.execute(
             "select * replace (cast(valid_at as timestamp) as valid_at, cast(known_at as timestamp) as known_at,"
-            " cast(evaluated_at as timestamp) as evaluated_at) from segment_changes where segment in (select unnest($1))"
-            " and (cast(known_at as timestamp) > $2 or (cause = 'time' and cast(valid_at as timestamp) > $2 - $3))",
+            " cast(evaluated_at as timestamp) as evaluated_at, coalesce(to_profile_id, profile_id) as profile_id)"
+            " from segment_changes left join profile_redirects on profile_id = from_profile_id"
+            " where segment in (select unnest($1)) and (cast(known_at as timestamp) > $2"
+            " or (cause = 'time' and cast(valid_at as timestamp) > $2 - $3))",
             [sorted({str(one.waits_for) for one in self.book.triggers.values() if one.waits_for}), since, latest],
         )
         for row in rows.to_arrow_table().to_pylist():
