@@ -24,7 +24,7 @@ occasion:
 """
 TRIP = """name: trip
 description: Used by the tests of journeys.
-start: first_order
+start: first_purchase
 expires: 2 days
 steps:
   hello: {send: hello}
@@ -40,7 +40,7 @@ def catalogue() -> Catalogue:
 def folder(tmp_path: Path) -> Path:
     for name in ("triggers", "journeys"):
         (tmp_path / name).mkdir()
-    for name in ("policy.yml", "triggers/first_order.yml", "journeys/welcome.yml"):
+    for name in ("policy.yml", "triggers/first_purchase.yml", "journeys/welcome.yml"):
         shutil.copy(PROJECT_ROOT / DEFINITIONS / name, tmp_path / name)
     return tmp_path
 
@@ -132,8 +132,8 @@ def test_what_is_wrong_with_an_occasion(folder: Path, catalogue: Catalogue, occa
     ("change", "message"),
     [
         (
-            ("first_order", "fist_order"),
-            "journeys/trip.yml:3: start: unknown trigger 'fist_order'. Did you mean 'first_order'?",
+            ("first_purchase", "fist_order"),
+            "journeys/trip.yml:3: start: unknown trigger 'fist_order'. Did you mean 'first_purchase'?",
         ),
         (
             ("{send: hello}", "{send: hello, then: hello}"),
