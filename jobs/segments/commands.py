@@ -10,6 +10,7 @@ from jobs.core.command import HintingGroup, hint, pass_context
 from jobs.core.context import Context
 from jobs.core.definitions import SegmentHeader, load_segments
 from jobs.core.errors import PermanentError, UsageError
+from jobs.segments import live_commands
 from jobs.segments.scenarios.commands import test_command
 
 
@@ -28,6 +29,7 @@ def group() -> None:
       c360 segments compile                   write the dbt models, their tests, the macro
       c360 segments compile --check           change nothing, exit 1 on drift
       c360 segments test --all                play the scenarios: members and decisions on a simulated clock
+      c360 segments stream --continuous       keep members up to date, event by event
     """
 
 
@@ -158,3 +160,7 @@ def _segment(context: Context, name: str) -> SegmentHeader:
     if name not in segments:
         raise UsageError(f"no segment {name!r}.{hint(name, list(segments))}")
     return segments[name]
+
+
+for command in (live_commands.stream, live_commands.replay, live_commands.evaluate):
+    group.add_command(command)

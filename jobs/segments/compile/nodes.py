@@ -6,8 +6,6 @@ from functools import lru_cache
 
 from sqlglot import exp, parse_one
 
-SIX = Decimal("0.000001")
-
 
 @lru_cache(maxsize=512)
 def _parsed(template: str) -> exp.Expr:
@@ -30,10 +28,13 @@ def text(value: str) -> exp.Expr:
 
 
 def number(value: float | int | Decimal) -> exp.Expr:
-    """A number literal, rounded half away from zero to the six decimals that numbers have here."""
-    exact = Decimal(str(value))
-    rounded = exact if exact == exact.to_integral_value() else exact.quantize(SIX, ROUND_HALF_UP).normalize()
-    return exp.Literal.number(format(rounded, "f"))
+    """A number literal; of a float, rounded to six decimals as the numbers of events are: after a multiplication of doubles."""
+    exact = (
+        Decimal(value * 1e6).quantize(Decimal(1), ROUND_HALF_UP).scaleb(-6)
+        if isinstance(value, float)
+        else Decimal(value)
+    )
+    return exp.Literal.number(format(exact.normalize(), "f"))
 
 
 def moment(value: datetime | date) -> exp.Expr:
@@ -61,6 +62,11 @@ def micros(length: timedelta) -> int:
 def all_of(conditions: list[exp.Expr]) -> exp.Expr:
     """Every condition; true when there is none."""
     return exp.and_(*conditions) if conditions else exp.true()
+
+
+def aliased(expression: exp.Expr, name: str) -> exp.Expr:
+    """The expression under a name of its own."""
+    return exp.Alias(this=expression, alias=exp.to_identifier(name))
 
 
 def known(condition: exp.Expr) -> exp.Expr:

@@ -29,8 +29,10 @@ def days_asked(zone: str, engine: Engine = Engine.DUCKDB) -> str:
 
 
 def program_of(catalogue: Catalogue, percentiles: list[Percentile]) -> Program:
-    """The program that gives the traits ranked, for the starts of days in the relation `days_asked`."""
-    return compiled(only(catalogue, {(TRAIT, percentile.trait) for percentile in percentiles}), "days_asked")
+    """The program that gives the traits and attributes ranked, for the starts of days in the relation `days_asked`."""
+    names = {percentile.trait for percentile in percentiles}
+    made = {(TRAIT, name) for name in names & set(catalogue.traits)}
+    return compiled(only(catalogue, made), "days_asked", sorted(names - set(catalogue.traits)))
 
 
 def ranked(percentiles: list[Percentile], values: str, engine: Engine = Engine.DUCKDB) -> str:

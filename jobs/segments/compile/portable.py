@@ -34,7 +34,8 @@ class Engine(StrEnum):
 
 
 def _text(kind: str, scalar: str, kinds: str, wholes: str) -> str:
-    return f"case when {kind} in ({kinds}) or ({kind} in ({wholes}) and length({scalar}) <= 18) then {scalar} end"
+    whole = f"{kind} in ({wholes}) and try_cast({scalar} as bigint) is not null"
+    return f"case when {kind} in ({kinds}) or ({whole}) then {scalar} end"
 
 
 def _number(kind: str, scalar: str, is_number: str, is_text: str) -> str:

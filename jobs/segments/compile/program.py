@@ -10,13 +10,13 @@ Relations it reads (times are UTC without zone):
 It gives one row per different row of `asked`: profile_id, as_of, `trait_<name>`, `in_<name>` (never NULL) and due_at.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlglot import exp
 
 from jobs.segments.compile.collect import Needs, Percentile
-from jobs.segments.compile.nodes import column, earliest, sql, text
+from jobs.segments.compile.nodes import aliased, column, earliest, sql, text
 from jobs.segments.compile.portable import Engine, call, to_sql
 from jobs.segments.compile.rules import Writer, segment_column, trait_column
 from jobs.segments.compile.windows import happened, unit_start
@@ -44,20 +44,27 @@ class Program:
         """The whole as text."""
         last = exp.select("*").from_(self.steps[-1][0])
         for name, step in self.steps:
-            last = last.with_(name, as_=step, copy=False)
-        return to_sql(last.copy(), engine)
+            last = last.with_(name, as_=step.copy(), copy=False)
+        return to_sql(last, engine)
 
 
-def compiled(catalogue: Catalogue, asked: str = "asked") -> Program:
-    """The program of a resolved catalogue, for the moments in the relation `asked`; names and kinds were judged before."""
+def compiled(catalogue: Catalogue, asked: str = "asked", attributes: Iterable[str] = ()) -> Program:
+    """The program of a resolved catalogue, for the moments in the relation `asked`; names and kinds were judged before.
+
+    `attributes`: those that the result shows too, as `trait_<name>`.
+    """
     writer = Writer(catalogue)
+    writer.needs.attributes |= set(attributes)
     made = [_level(writer, catalogue, level) for level in levels(catalogue)]
-    steps: list[Step] = [("moments", exp.select(*KEYS).distinct().from_(asked)), *event_steps(writer.needs)]
+    steps: list[Step] = [
+        ("moments", exp.select(*KEYS).distinct(copy=False).from_(asked, copy=False)),
+        *event_steps(writer.needs),
+    ]
     steps.append(("measured", _measured(writer.needs, steps[-1][0])))
     steps.append(("profile_rows", _profile_rows(writer.needs)))
     for place, columns in enumerate(made, start=1):
         steps.append((f"made_{place}", _with(columns, steps[-1][0])))
-    return Program((*steps, ("result", _result(writer, catalogue, steps[-1][0]))), writer.needs)
+    return Program((*steps, ("result", _result(writer, catalogue, steps[-1][0], attributes))), writer.needs)
 
 
 def _level(writer: Writer, catalogue: Catalogue, names: list[tuple[str, str]]) -> dict[str, exp.Expr]:
@@ -71,20 +78,25 @@ def _level(writer: Writer, catalogue: Catalogue, names: list[tuple[str, str]]) -
 
 
 def _with(columns: Mapping[str, exp.Expr], relation: str) -> exp.Select:
-    made = [exp.alias_(expression, name) for name, expression in columns.items()]
-    return exp.select("*", *made).from_(relation)
+    made = [aliased(expression, name) for name, expression in columns.items()]
+    return exp.select("*", *made).from_(relation, copy=False)
 
 
 def event_steps(needs: Needs) -> list[Step]:
     """`events`: those that count for anything, typed; `marked`: what each is, at each moment at which it is known; chains."""
     plain = ("profile_id", "event_key", "name", "effective_at", "received_at", "receive_position")
-    events = exp.select(*plain, *(exp.alias_(prop.extracted(), prop.column) for prop in sorted(needs.properties)))
+    events = exp.select(*plain, *(aliased(prop.extracted(), prop.column) for prop in sorted(needs.properties)))
     names = [text(name) for name in needs.event_names]
-    events = events.from_("eval_events").where(exp.In(this=column("name"), expressions=names) if names else exp.false())
-    marks = [exp.alias_(match.condition, name) for name, match in sorted(needs.marks.items())]
+    events = events.from_("eval_events", copy=False).where(
+        exp.In(this=column("name"), expressions=names) if names else exp.false(), copy=False
+    )
+    marks = [aliased(match.condition, name) for name, match in sorted(needs.marks.items())]
     is_known = sql("events.profile_id = moments.profile_id and events.received_at <= moments.as_of")
-    marked = exp.select("events.*", "moments.as_of", exp.alias_(call("micros", at=happened()), "at_micros"), *marks)
-    steps: list[Step] = [("events", events), ("marked", marked.from_("events").join("moments", on=is_known))]
+    marked = exp.select("events.*", "moments.as_of", aliased(call("micros", at=happened()), "at_micros"), *marks)
+    steps: list[Step] = [
+        ("events", events),
+        ("marked", marked.from_("events", copy=False).join("moments", on=is_known, copy=False)),
+    ]
     chains = [chain.columns for chain in needs.chains.values()]
     for depth in range(max((len(columns) for columns in chains), default=0)):
         columns = dict(chain[depth] for chain in chains if len(chain) > depth)
@@ -98,17 +110,17 @@ def _measured(needs: Needs, rows: str) -> exp.Select:
     values |= {name: chain.holds for name, chain in needs.chains.items()}
     found = [*(m.due for m in needs.measures.values()), *(c.due for c in needs.chains.values())]
     dues = [due for due in found if due is not None]
-    made = [exp.alias_(expression, name) for name, expression in values.items()]
-    selected = exp.select(*KEYS, *made, exp.alias_(earliest(dues), "due_by_events")).from_("moments")
-    return selected.join(rows, using=list(KEYS), join_type="left").group_by(*KEYS)
+    made = [aliased(expression, name) for name, expression in values.items()]
+    selected = exp.select(*KEYS, *made, aliased(earliest(dues), "due_by_events")).from_("moments", copy=False)
+    return selected.join(rows, using=list(KEYS), join_type="left", copy=False).group_by(*KEYS, copy=False)
 
 
 def _profile_rows(needs: Needs) -> exp.Select:
     """`measured` with the attributes that rules name, and who is in which percentile."""
     chosen = [exp.column(name, table="attributes") for name in sorted(needs.attributes)]
-    rows = exp.select("measured.*", *chosen).from_("measured")
+    rows = exp.select("measured.*", *chosen).from_("measured", copy=False)
     if needs.attributes:
-        rows = rows.join("attributes", on="measured.profile_id = attributes.profile_id", join_type="left")
+        rows = rows.join("attributes", on="measured.profile_id = attributes.profile_id", join_type="left", copy=False)
     for found in sorted(needs.percentiles):
         name = f"{found.column}_ranks"
         day = unit_start(Unit.DAY, found.zone)
@@ -118,13 +130,14 @@ def _profile_rows(needs: Needs) -> exp.Select:
             exp.column("day", table=name).eq(day),
         )
         is_in = sql(":id is not null", id=exp.column("profile_id", table=name))
-        rows = rows.select(exp.alias_(is_in, found.column)).join(
+        rows = rows.select(aliased(is_in, found.column), copy=False).join(
             exp.to_table("ranked").as_(name), on=on, join_type="left"
         )
     return rows
 
 
-def _result(writer: Writer, catalogue: Catalogue, relation: str) -> exp.Select:
+def _result(writer: Writer, catalogue: Catalogue, relation: str, attributes: Iterable[str]) -> exp.Select:
+    shown = [aliased(column(name), trait_column(name)) for name in attributes]
     due = earliest([column("due_by_events"), *writer.dues])
     names = [*map(trait_column, catalogue.traits), *map(segment_column, catalogue.segments)]
-    return exp.select(*KEYS, *names, exp.alias_(due, "due_at")).from_(relation)
+    return exp.select(*KEYS, *names, *shown, aliased(due, "due_at")).from_(relation, copy=False)

@@ -1,6 +1,6 @@
 """Rules and trait values as expressions over a profile's row: its measures, attributes, and traits and segments made before."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from sqlglot import exp
 
@@ -14,7 +14,7 @@ from jobs.segments.language import rules as shapes
 from jobs.segments.language.events import Compared, Measure, Operator
 from jobs.segments.language.model import Catalogue, Segment, Trait
 from jobs.segments.language.traits import Choose, PointsEach, Priority, Ratio, Score
-from jobs.segments.language.units import Unit
+from jobs.segments.language.units import Unit, instant
 
 
 def trait_column(name: str) -> str:
@@ -104,7 +104,8 @@ class Writer:
             return known(value) if rule.operand else exp.Not(this=known(value))
         if operator in (Operator.OLDER_THAN, Operator.NEWER_THAN):
             return self._aged(value, operator, rule.operand)
-        return compared(value, operator, rule.values)
+        values = [instant(item, zone) if isinstance(item, date) else item for item in rule.values]
+        return compared(value, operator, values)
 
     def _aged(self, value: exp.Expr, operator: Operator, length: timedelta) -> exp.Expr:
         turn = sql(":value + :length", value=value, length=interval(length))
@@ -151,7 +152,7 @@ class Writer:
         of, to = (self._millionths(name) for name in (value.ratio.of, value.ratio.to))
         quotient = call("whole_quotient", dividend=sql(":of * 1000000", of=of), divisor=to)
         return sql(
-            "case when :to <> 0 and abs(:of) < abs(:to2) * 1000000 then"
+            "case when :to <> 0 and abs(:of) < abs(:to2) * 1000000000000 then"
             " cast(cast(:quotient as decimal(18, 0)) * 0.000001 as decimal(18, 6)) end",
             to=to.copy(),
             of=of.copy(),

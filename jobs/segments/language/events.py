@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, WithJsonSchema, model_validator
@@ -73,12 +74,12 @@ class Compared(Shape):
         values = {op.value: getattr(self, _field(op)) for op in Operator if _field(op) in fields}
         return {op: value for op, value in values.items() if value is not None}
 
-    @property
+    @cached_property
     def operator(self) -> Operator | None:
         """The one operator given; None where none is needed and none was."""
         return next((Operator(name) for name in self._given()), None)
 
-    @property
+    @cached_property
     def operand(self) -> Any:
         """What stands with the operator, as parsed: a value, a list of `in`, a timedelta, a share."""
         return next(iter(self._given().values()))
@@ -163,12 +164,12 @@ class Measure(Events):
         found = {kind: getattr(self, field, None) for kind, field in names.items() if kind != Aggregate.COUNT}
         return {kind: value for kind, value in found.items() if value is not None}
 
-    @property
+    @cached_property
     def aggregate(self) -> Aggregate:
         """What is made of the events."""
         return next((Aggregate(kind) for kind in self._aggregates()), Aggregate.COUNT)
 
-    @property
+    @cached_property
     def of(self) -> str | None:
         """The property that is summed, counted or shown; `first` or `last` of a time; None for a count."""
         return next(iter(self._aggregates().values()), None)

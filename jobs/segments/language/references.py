@@ -14,16 +14,8 @@ PERCENTS = (Operator.TOP_PERCENT, Operator.BOTTOM_PERCENT)
 
 def leaves(rule: shapes.AnyRule) -> Iterator[shapes.AnyRule]:
     """The rules inside a rule that have none inside themselves, in the order written."""
-    parts: list[shapes.AnyRule] = []
-    if isinstance(rule, shapes.AllOf):
-        parts = rule.all_of
-    elif isinstance(rule, shapes.AnyOf):
-        parts = rule.any_of
-    elif isinstance(rule, shapes.NoneOf):
-        parts = rule.none_of
-    elif isinstance(rule, shapes.Not):
-        parts = [rule.negated]
-    else:
+    parts = shapes.parts_of(rule)
+    if not parts:
         yield rule
     for part in parts:
         yield from leaves(part)

@@ -179,4 +179,17 @@ Rule = Annotated[
 for _shape in (AllOf, AnyOf, NoneOf, Not):
     _shape.model_rebuild()
 AnyRule = AllOf | AnyOf | NoneOf | Not | TraitRule | SequenceRule | FollowRule | SegmentRule | Everyone | EventRule
+
+
+def parts_of(rule: AnyRule) -> list[AnyRule]:
+    """The rules right inside a rule, in the order written."""
+    if isinstance(rule, AllOf):
+        return rule.all_of
+    if isinstance(rule, AnyOf):
+        return rule.any_of
+    if isinstance(rule, NoneOf):
+        return rule.none_of
+    return [rule.negated] if isinstance(rule, Not) else []
+
+
 RULE: TypeAdapter[AnyRule] = TypeAdapter(Rule)

@@ -111,7 +111,10 @@ class Quotient(Shape):
 
 
 class Ratio(Shape):
-    """One number trait divided by another, cut off after six decimals; unknown when either is, or the second is 0."""
+    """One number trait divided by another, cut off after six decimals.
+
+    Unknown when either is, when the second is 0, and from 10^12 on, for which there is no room.
+    """
 
     ratio: Quotient
 

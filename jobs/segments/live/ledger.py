@@ -15,6 +15,7 @@ from jobs.lake.schema import conform
 from jobs.segments.live.core import Last
 
 STREAM, TABLE = "segments", "segment_changes"
+TICKS = f"{STREAM}:ticks:{TABLE}"
 LATEST = (
     "(select *, row_number() over (partition by segment, profile_id order by known_at desc, evaluated_at desc) as place"
     " from segment_changes)"
@@ -46,9 +47,8 @@ def append_batch(settings: Settings, changes: pa.Table, *, checkpoint: str, batc
 def append_tick(settings: Settings, changes: pa.Table) -> None:
     """Appends what time, a build or an identity run has changed. State is read from here at a start: none comes twice."""
     if changes.num_rows:
-        app = f"{STREAM}:ticks:{TABLE}"
-        version = delta.last_transaction(settings, TABLE, app) + 1
-        delta.append(settings, TABLE, contracted(changes), app_id=app, app_version=version)
+        version = delta.last_transaction(settings, TABLE, TICKS) + 1
+        delta.append(settings, TABLE, contracted(changes), app_id=TICKS, app_version=version)
 
 
 def contracted(changes: pa.Table) -> pa.Table:

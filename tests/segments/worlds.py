@@ -1,0 +1,139 @@
+"""Random worlds for Hypothesis: a catalogue, a history that keeps hitting the edges of its windows, and instants on them.
+
+`worlds()` draws a `Case`. Its instants are chosen from what the world itself makes interesting: when events happened and were
+received, when they leave a window, days that begin, each also a microsecond before and after, and long after the last event.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import yaml
+from hypothesis import strategies as st
+
+from jobs.segments.language.model import Catalogue
+from segments import pools
+from segments.calendars import start_of_day
+from segments.catalogues import Maker
+from segments.events import Event
+from segments.oracle import World
+from segments.palettes import Palette, palette
+
+MICROSECOND = timedelta(microseconds=1)
+INSTANTS = 20
+ROWS = (
+    {"is_member": None, "orders": None, "spent": None, "city": None, "first_order_at": None},
+    {
+        "is_member": True,
+        "orders": 1,
+        "spent": Decimal("10.500000"),
+        "city": "a",
+        "first_order_at": datetime(2018, 1, 1),
+    },
+    {
+        "is_member": False,
+        "orders": 2,
+        "spent": Decimal("-1.000000"),
+        "city": "1",
+        "first_order_at": datetime(2018, 3, 24, 23),
+    },
+    {
+        "is_member": True,
+        "orders": 2,
+        "spent": Decimal("0.300000"),
+        "city": "",
+        "first_order_at": datetime(2018, 11, 4, 4),
+    },
+    {"is_member": None, "orders": 0, "spent": Decimal("0.000000"), "city": "ä", "first_order_at": datetime(2017, 1, 1)},
+    {"is_member": False, "orders": 3, "spent": Decimal("1000.000000"), "city": "ab", "first_order_at": None},
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A world, and who is asked about when."""
+
+    world: World
+    asked: tuple[tuple[str, datetime], ...]
+
+    def __repr__(self) -> str:
+        events = "\n".join(map(repr, self.world.history))
+        people = "\n".join(f"{name}: {row}" for name, row in self.world.attributes.items())
+        return f"\n{written(self.world.catalogue)}\n{people}\n{events}\n"
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        printer.text(repr(self))
+
+
+def written(catalogue: Catalogue) -> str:
+    """The definitions as one would write them in files."""
+    traits = {name: {"zone": trait.header.time_zone, **trait.header.value} for name, trait in catalogue.traits.items()}
+    segments = {
+        name: {
+            "zone": segment.header.time_zone,
+            "parent": segment.header.parent,
+            "holdout": segment.header.holdout,
+            "rule": segment.header.rule,
+        }
+        for name, segment in catalogue.segments.items()
+    }
+    return str(yaml.safe_dump({"traits": traits, "segments": segments}, sort_keys=False, width=200))
+
+
+@st.composite
+def worlds(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Case:
+    """A world with the instants at which it is looked at."""
+    zone, day = pools.PLACES[draw(st.integers(0, len(pools.PLACES) - 1))]
+    colours = palette(tuple(pools.VALUES[draw(st.integers(0, len(pools.VALUES) - 1))] for _ in range(4)))
+    catalogue = Maker(draw, zone, day, colours).catalogue()
+    profiles = pools.PROFILES[: draw(st.integers(1, 4))]
+    attributes = {name: ROWS[draw(st.integers(0, len(ROWS) - 1))] for name in profiles}
+    base = start_of_day(day, zone)
+    history = tuple(_event(draw, number, profiles, base, colours) for number in range(draw(st.integers(0, 10))))
+    world = World(catalogue, history, attributes)
+    moments = _chosen(interesting(world, zone, day), draw(st.integers(0, 1000)))
+    return Case(world, tuple((name, moment) for moment in moments for name in profiles))
+
+
+def _event(draw: Callable[..., Any], number: int, profiles: tuple[str, ...], base: datetime, colours: Palette) -> Event:
+    def pick(options: tuple[Any, ...]) -> Any:
+        return options[draw(st.integers(0, len(options) - 1))]
+
+    effective = base + pick(pools.HALF_HOURS) * timedelta(minutes=30) + pick(pools.TICKS) * MICROSECOND
+    return Event(
+        profile_id=pick(profiles),
+        event_key=hashlib.sha256(str(number).encode()).hexdigest()[:8],
+        name=pick(pools.NAMES),
+        effective_at=effective,
+        received_at=effective + pick(pools.LAGS),
+        receive_position=pick((0, 1, 2)),
+        properties=_properties(pick, colours.properties),
+    )
+
+
+def _properties(pick: Callable[[tuple[Any, ...]], Any], raw: tuple[str, ...]) -> str:
+    """JSON text of an event's properties; each may be missing, and the keys may be beside those that are asked for."""
+    found = {"p": pick((*raw, *raw, *raw, None)), "q": pick((*raw, None, None))}
+    found["o"] = pick((*[None] * 10, *pools.INNER))
+    parts = [pick(pools.ODD_KEYS), *(f'"{key}": {text}' for key, text in found.items() if text)]
+    return "{" + ", ".join(part for part in parts if part) + "}"
+
+
+def interesting(world: World, zone: str, day: date) -> list[datetime]:
+    """Every instant at which an answer may change, and those beside it; sorted."""
+    text = str([item.header for kind in (world.catalogue.traits, world.catalogue.segments) for item in kind.values()])
+    lengths = [length for spoken, length in pools.DURATIONS.items() if f"'{spoken}'" in text]
+    edges = {start_of_day(day + timedelta(days=days), name) for days in (-7, 0, 1, 7) for name in (zone, "UTC")}
+    edges |= {start_of_day(date(2019, 1, 1), zone), datetime(2040, 1, 1)}
+    for event in world.history:
+        edges |= {event.effective_at, event.received_at, *(event.effective_at + length for length in lengths)}
+    return sorted({edge + beside for edge in edges for beside in (-MICROSECOND, timedelta(), MICROSECOND)})
+
+
+def _chosen(moments: list[datetime], first: int) -> list[datetime]:
+    """All of few; of many every so manieth, beginning anywhere."""
+    stride = max(1, len(moments) // INSTANTS)
+    return moments[first % stride :: stride]
