@@ -163,7 +163,7 @@ def test_every_public_table_tells_simulated_rows(warehouse: Warehouse) -> None:
         "having not bool_or(column_name = 'is_simulated')"
     )
     assert silent == []
-    assert warehouse.rows("select count(*) from information_schema.tables where table_schema = 'segments'") == [(6,)]
+    assert warehouse.rows("select count(*) from information_schema.tables where table_schema = 'segments'") == [(39,)]
     differing = warehouse.rows(
         "select m.profile_id from marts.fct_segment_memberships as m join marts.dim_profiles as p using (profile_id) "
         "where m.is_simulated is distinct from p.is_simulated"
