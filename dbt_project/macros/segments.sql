@@ -65,11 +65,11 @@
 {%- endmacro -%}
 
 {%- macro default__segment_property_text(document, path) -%}
-    case when json_type({{ document }}, {{ path }}) in ('VARCHAR', 'BOOLEAN') or (json_type({{ document }}, {{ path }}) in ('BIGINT', 'UBIGINT') and length(json_extract_string({{ document }}, {{ path }})) <= 18) then json_extract_string({{ document }}, {{ path }}) end
+    case when json_type({{ document }}, {{ path }}) in ('VARCHAR', 'BOOLEAN') or (json_type({{ document }}, {{ path }}) in ('BIGINT', 'UBIGINT') and try_cast(json_extract_string({{ document }}, {{ path }}) as bigint) is not null) then json_extract_string({{ document }}, {{ path }}) end
 {%- endmacro -%}
 
 {%- macro spark__segment_property_text(document, path) -%}
-    case when schema_of_variant(try_variant_get(try_parse_json({{ document }}), {{ path }}, 'variant')) in ('STRING', 'BOOLEAN') or (schema_of_variant(try_variant_get(try_parse_json({{ document }}), {{ path }}, 'variant')) in ('BIGINT') and length(try_variant_get(try_parse_json({{ document }}), {{ path }}, 'string')) <= 18) then try_variant_get(try_parse_json({{ document }}), {{ path }}, 'string') end
+    case when schema_of_variant(try_variant_get(try_parse_json({{ document }}), {{ path }}, 'variant')) in ('STRING', 'BOOLEAN') or (schema_of_variant(try_variant_get(try_parse_json({{ document }}), {{ path }}, 'variant')) in ('BIGINT') and try_cast(try_variant_get(try_parse_json({{ document }}), {{ path }}, 'string') as bigint) is not null) then try_variant_get(try_parse_json({{ document }}), {{ path }}, 'string') end
 {%- endmacro -%}
 
 {%- macro segment_property_number(document, path) -%}
