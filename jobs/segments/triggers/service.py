@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,23 +17,29 @@ from jobs.segments.live.typed import over_typed
 from jobs.segments.triggers import ledger
 from jobs.segments.triggers.book import Book
 from jobs.segments.triggers.desk import Brought, Desk, Outcome
+from jobs.segments.triggers.files import DEFINITIONS, POLICY, load
 from jobs.segments.triggers.model import Turn
 from jobs.segments.triggers.news import Reader, brought, naive, readers, turn
 
 
+def beside(folder: Path, catalogue: Catalogue) -> list["TriggerService"]:
+    """The triggers and journeys of a project, or of a folder of definitions; none without a policy."""
+    definitions = folder / DEFINITIONS if (folder / DEFINITIONS).is_dir() else folder
+    return [TriggerService(load(folder, catalogue), catalogue)] if (definitions / POLICY).exists() else []
+
+
 @dataclass
 class TriggerService:
-    """The desk of a book at work over a lake. `catalogue`: as it is defined; the evaluator follows `followed`."""
+    """The desk of a book at work over a lake. `catalogue`: as it is defined."""
 
     book: Book
     catalogue: Catalogue
     outcomes_version: int = -1
     decided: int = 0
 
-    @property
-    def followed(self) -> Catalogue:
+    def follow(self, catalogue: Catalogue) -> Catalogue:
         """What the evaluator is to keep members of."""
-        return self.book.followed(self.catalogue)
+        return self.book.followed(catalogue)
 
     def attach(self, connection: Any) -> list[Reader]:
         """Takes its place in the evaluator's connection; gives what the evaluator is to keep for it."""
