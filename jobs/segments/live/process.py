@@ -44,8 +44,8 @@ class Companion(Protocol):
     def attach(self, connection: Any) -> Sequence[Rider]:
         """Before anything is read; gives what is to be kept of events for it."""
 
-    def start(self, context: Context, changes: pa.Table, now: datetime, *, is_first: bool) -> None:
-        """After the evaluator has begun or recovered."""
+    def start(self, context: Context, now: datetime) -> None:
+        """After the evaluator has begun or recovered, and told what has changed since it stopped."""
 
     def tell(self, context: Context, changes: pa.Table, arrivals: Arrivals, now: datetime) -> None:
         """After each call of the evaluator."""
@@ -86,7 +86,7 @@ class Process:
         ledger.append_tick(settings, changes)
         self._count_told(changes, now)
         for companion in self.companions:
-            companion.start(self.context, changes, now, is_first=stood is None)
+            companion.start(self.context, now)
         log.info(
             "%d segments over %d profiles, %s; %d changes, %.1f s", len(catalogue.segments), self._count("held"),
             f"last told {stood.moment:%Y-%m-%d %H:%M:%S}" if stood else "for the first time", changes.num_rows,

@@ -1,17 +1,21 @@
 """`trigger_decisions` and `journey_states`: appended after the changes of the same call, and read again at a start.
 
 That nothing is decided twice does not hang on transaction ids: what the tables hold is read at a start, before anything is
-decided. The ids only keep a commit from being made twice.
+decided. The ids only keep a commit from being made twice. How far all of it came stands in a file beside the checkpoints; from
+somewhat before that a start looks again.
 """
 
 import hashlib
 import json
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from jobs.core.failpoints import Failpoint, fail_at
+from jobs.core.files import write_durably
 from jobs.core.settings import Settings
 from jobs.lake import delta
 from jobs.segments.language.journeys import Journey
@@ -24,7 +28,7 @@ from jobs.segments.triggers.store import Store
 DECISIONS, STATES, OUTCOMES = "trigger_decisions", "journey_states", "ops_sync_outcomes"
 APP = "segments:triggers"
 DIGITS = 16
-# How far behind a moment that was told the events may be that silver brings after it.
+# How long before a moment those events may have been received that silver brings after it.
 LAG = timedelta(hours=1)
 DECIDED = (
     "select given.* exclude (reasons, event_keys), nullif(array_to_string(reasons, ','), '') as reasons, event_keys,"
@@ -117,15 +121,35 @@ def deliver(settings: Settings, connection: Any) -> None:
     connection.unregister("given")
 
 
-def resumes_from(connection: Any) -> datetime | None:
-    """From when on occasions are looked for again after a stop, by the view `segment_changes`: safely before whatever was
-    told last; what was decided since is not decided again. None before anything was told."""
-    told = connection.execute(
-        "select distinct cast(known_at as timestamp) as told_at from segment_changes order by told_at desc limit 2"
-    ).fetchall()
-    if not told:
+@dataclass(frozen=True)
+class Progress:
+    """Since when triggers are at work, and up to when all is decided and appended. UTC without zone."""
+
+    first: datetime
+    done: datetime
+
+    @property
+    def resumes_from(self) -> datetime:
+        """From when on occasions are looked for again after a stop, safely before whatever may be missing."""
+        return max(self.first, self.done - LAG)
+
+
+def progress(settings: Settings) -> Progress | None:
+    """How far the last process came; None before the first start."""
+    file = _progress_file(settings)
+    if not file.exists():
         return None
-    first: datetime = connection.execute("select cast(min(known_at) as timestamp) from segment_changes").fetchone()[0]
-    last: datetime = told[0][0]
-    before: datetime = told[-1][0]
-    return max(first, min(last - LAG, before))
+    found = json.loads(file.read_text(encoding="utf-8"))
+    return Progress(datetime.fromisoformat(found["first"]), datetime.fromisoformat(found["done"]))
+
+
+def done(settings: Settings, first: datetime, moment: datetime) -> None:
+    """Writes down that everything up to the moment is appended."""
+    told = {"first": first.isoformat(), "done": moment.isoformat()}
+    file = _progress_file(settings)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_durably(file, json.dumps(told) + "\n")
+
+
+def _progress_file(settings: Settings) -> Path:
+    return settings.checkpoints / "triggers.json"

@@ -47,19 +47,19 @@ class TriggerService:
         self.desk = Desk(connection, self.book, self.catalogue, over_typed)
         return readers(self.desk)
 
-    def start(self, context: Context, changes: pa.Table, now: datetime, *, is_first: bool) -> None:
-        """After the evaluator has begun or recovered, before its `changes` are looked at by anybody else: reads what was
-        decided, and makes up for what was not. At the first start nothing that was before is an occasion."""
+    def start(self, context: Context, now: datetime) -> None:
+        """After the evaluator has begun or recovered, and told what it found: reads what was decided, and makes up for what was
+        not. At the first start of all nothing that was before is an occasion."""
         settings = context.settings
         ledger.prepare(self.connection, self.book)
         self.desk.store.create()
         ledger.restore(settings, self.connection, self.desk.store)
         self.outcomes_version = delta.version(settings, ledger.OUTCOMES)
         self.moment = naive(now)
-        since = None if is_first else ledger.resumes_from(self.connection)
-        turns = [turn(row) for row in changes.to_pylist()]
-        turns += self._told_since(since) if since else []
-        self._keep(settings, self.desk.work(Brought(turns=turns, everyone=True), since or self.moment, self.moment))
+        before = ledger.progress(settings)
+        self.first, since = (before.first, before.resumes_from) if before else (self.moment, self.moment)
+        turns = list(self._told_since(since)) if before else []
+        self._keep(settings, self.desk.work(Brought(turns=turns, everyone=True), since, self.moment))
 
     def tell(self, context: Context, changes: pa.Table, arrivals: Arrivals, now: datetime) -> None:
         """Decides what a call of the evaluator has brought, whose changes have been told."""
@@ -80,6 +80,7 @@ class TriggerService:
 
     def _keep(self, settings: Settings, outcome: Outcome) -> None:
         ledger.append(settings, self.connection, outcome)
+        ledger.done(settings, self.first, self.moment)
         self.decided += outcome.decisions.num_rows
 
     def _told_since(self, since: datetime) -> Iterator[Turn]:

@@ -31,7 +31,7 @@ def world(**more: Any) -> World:
 
 def stood(it: World) -> list[str]:
     return [
-        f"{row['step_name'] or row['reason']} {(row['at'] - START) / timedelta(minutes=1):g}"
+        f"{row['step_name'] or row['reason']} {(row['state_at'] - START) / timedelta(minutes=1):g}"
         for row in sorted(it.stood, key=lambda row: (row["entered_at"], row["sequence"]))
     ]
 
