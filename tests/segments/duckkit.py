@@ -1,5 +1,6 @@
-"""A case as relations of a DuckDB connection, and what the compiled query makes of it."""
+"""A world as relations of a DuckDB connection, and what the compiled query makes of it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -42,20 +43,24 @@ class Duck:
     def __init__(self, connection: duckdb.DuckDBPyConnection, world: World) -> None:
         self.connection, self.catalogue = connection, world.catalogue
         self.evaluator = Evaluator(world.catalogue)
+        self.found: dict[Asked, tuple[Answers, datetime | None]] = {}
         rows = [{"profile_id": name, **row} for name, row in world.attributes.items()]
         connection.register("eval_events", pa.Table.from_pylist([vars(event) for event in world.history], EVENTS))
         connection.register("attributes", pa.Table.from_pylist(rows, ATTRIBUTES))
 
-    def ask(self, asked: list[Asked]) -> tuple[dict[Asked, Answers], dict[Asked, datetime | None]]:
-        """The answers per profile and instant, and the due time of each."""
+    def ask(self, asked: Iterable[Asked]) -> dict[Asked, tuple[Answers, datetime | None]]:
+        """The answers per profile and instant, with their due time. What was answered is not asked again."""
+        wanted = set(asked)
+        if missing := sorted(wanted - set(self.found)):
+            self._query(missing)
+        return {key: self.found[key] for key in wanted}
+
+    def _query(self, asked: list[Asked]) -> None:
         rows = [{"profile_id": name, "as_of": moment} for name, moment in asked]
         self.connection.register("asked", pa.Table.from_pylist(rows, ASKED))
         found = self.evaluator.evaluate(self.connection).to_pylist()
-        assert len(found) == len(set(asked))
-        return (
-            {(row["profile_id"], row["as_of"]): self._named(row) for row in found},
-            {(row["profile_id"], row["as_of"]): row["due_at"] for row in found},
-        )
+        assert len(found) == len(asked)
+        self.found |= {(row["profile_id"], row["as_of"]): (self._named(row), row["due_at"]) for row in found}
 
     def _named(self, row: dict[str, Any]) -> Answers:
         traits = {name: row[f"trait_{name}"] for name in self.catalogue.traits}

@@ -21,7 +21,6 @@ WALL = (time(0), time(0, 30), time(1, 30), time(1, 45), time(2, 15), time(2, 30)
 
 NAMES = ("view", "add", "order")
 PATHS = ("p", "p", "q", "o.n")
-PROFILES = tuple(f"p{number}" for number in range(8))
 
 DURATIONS = {
     "30 minutes": timedelta(minutes=30),

@@ -5,7 +5,7 @@ received, when they leave a window, days that begin, each also a microsecond bef
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -53,11 +53,30 @@ ROWS = (
 
 
 @dataclass(frozen=True)
+class Group:
+    """Some profiles with a history of their own, and the instants at which they are looked at, in order."""
+
+    profiles: tuple[str, ...]
+    moments: tuple[datetime, ...]
+    edges: tuple[datetime, ...]
+
+    @property
+    def asked(self) -> list[tuple[str, datetime]]:
+        """Everybody at every instant."""
+        return [(name, moment) for moment in self.moments for name in self.profiles]
+
+    @property
+    def likely(self) -> list[tuple[str, datetime]]:
+        """These, and when somebody may be due: what is asked for together is answered sooner."""
+        return [(name, moment) for moment in {*self.moments, *self.edges} for name in self.profiles]
+
+
+@dataclass(frozen=True)
 class Case:
-    """A world, and who is asked about when."""
+    """A catalogue, and histories that have only the percentiles in common: one query looks at them all."""
 
     world: World
-    asked: tuple[tuple[str, datetime], ...]
+    groups: tuple[Group, ...]
 
     def __repr__(self) -> str:
         events = "\n".join(map(repr, self.world.history))
@@ -85,17 +104,23 @@ def written(catalogue: Catalogue) -> str:
 
 @st.composite
 def worlds(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Case:
-    """A world with the instants at which it is looked at."""
+    """A catalogue with one history or three, and the instants at which they are looked at."""
     zone, day = pools.PLACES[draw(st.integers(0, len(pools.PLACES) - 1))]
     colours = palette(tuple(pools.VALUES[draw(st.integers(0, len(pools.VALUES) - 1))] for _ in range(4)))
     catalogue = Maker(draw, zone, day, colours).catalogue()
-    profiles = pools.PROFILES[: draw(st.integers(1, 4))]
-    attributes = {name: ROWS[draw(st.integers(0, len(ROWS) - 1))] for name in profiles}
     base = start_of_day(day, zone)
-    history = tuple(_event(draw, number, profiles, base, colours) for number in range(draw(st.integers(0, 10))))
-    world = World(catalogue, history, attributes)
-    moments = _chosen(interesting(world, zone, day), draw(st.integers(0, 1000)))
-    return Case(world, tuple((name, moment) for moment in moments for name in profiles))
+    attributes: dict[str, Mapping[str, Any]] = {}
+    history: list[Event] = []
+    groups = []
+    for letter in "abc" if draw(st.integers(0, 9)) else "a":
+        profiles = tuple(f"{letter}{number}" for number in range(draw(st.integers(1, 3))))
+        attributes |= {name: ROWS[draw(st.integers(0, len(ROWS) - 1))] for name in profiles}
+        numbers = range(len(history), len(history) + draw(st.integers(0, 8)))
+        events = [_event(draw, number, profiles, base, colours) for number in numbers]
+        history += events
+        edges = interesting(catalogue, events, zone, day)
+        groups.append(Group(profiles, _chosen(edges, draw(st.integers(0, 1000))), tuple(sorted(edges))))
+    return Case(World(catalogue, tuple(history), attributes), tuple(groups))
 
 
 def _event(draw: Callable[..., Any], number: int, profiles: tuple[str, ...], base: datetime, colours: Palette) -> Event:
@@ -122,18 +147,19 @@ def _properties(pick: Callable[[tuple[Any, ...]], Any], raw: tuple[str, ...]) ->
     return "{" + ", ".join(part for part in parts if part) + "}"
 
 
-def interesting(world: World, zone: str, day: date) -> list[datetime]:
-    """Every instant at which an answer may change, and those beside it; sorted."""
-    text = str([item.header for kind in (world.catalogue.traits, world.catalogue.segments) for item in kind.values()])
+def interesting(catalogue: Catalogue, events: list[Event], zone: str, day: date) -> set[datetime]:
+    """The instants at which an answer may change: receipts, ends of windows, days that begin; and a time long after all."""
+    text = str([item.header for kind in (catalogue.traits, catalogue.segments) for item in kind.values()])
     lengths = [length for spoken, length in pools.DURATIONS.items() if f"'{spoken}'" in text]
     edges = {start_of_day(day + timedelta(days=days), name) for days in (-7, 0, 1, 7) for name in (zone, "UTC")}
     edges |= {start_of_day(date(2019, 1, 1), zone), datetime(2040, 1, 1)}
-    for event in world.history:
+    for event in events:
         edges |= {event.effective_at, event.received_at, *(event.effective_at + length for length in lengths)}
-    return sorted({edge + beside for edge in edges for beside in (-MICROSECOND, timedelta(), MICROSECOND)})
+    return edges
 
 
-def _chosen(moments: list[datetime], first: int) -> list[datetime]:
-    """All of few; of many every so manieth, beginning anywhere."""
+def _chosen(edges: set[datetime], first: int) -> tuple[datetime, ...]:
+    """Edges and the microseconds beside them: all of few; of many every so manieth, beginning anywhere."""
+    moments = sorted({edge + beside for edge in edges for beside in (-MICROSECOND, timedelta(), MICROSECOND)})
     stride = max(1, len(moments) // INSTANTS)
-    return moments[first % stride :: stride]
+    return tuple(moments[first % stride :: stride])

@@ -109,7 +109,7 @@ chained_1 as (
             partition by profile_id, as_of
             order by at_micros nulls first
             range between unbounded preceding and current row
-        ) as did_product_viewed_then_product_viewed_then_509596_breaks,
+        ) as did_product_viewed_then_product_viewed_then_59968b_breaks,
         case
             when is_email_opened_4644f1 and not email_id_text is null
             then effective_at
@@ -144,7 +144,7 @@ chained_2 as (
         case when is_product_viewed_f8e59f then effective_at end as did_product_viewed_then_page_left_d00d38_1,
         case when is_product_viewed_e0bf0f then effective_at end as did_product_viewed_then_page_left_41afbe_1,
         case when is_product_viewed_875a9c then effective_at end as did_product_viewed_then_page_left_666969_1,
-        case when is_product_viewed_067188 then effective_at end as did_product_viewed_then_product_viewed_then_509596_1,
+        case when is_product_viewed_067188 then effective_at end as did_product_viewed_then_product_viewed_then_59968b_1,
         case
             when is_email_link_clicked_cbc9c5 and not email_id_text is null
             then max(did_email_opened_then_email_link_clicked_a75e0e_1) over (
@@ -193,12 +193,12 @@ chained_3 as (
         end as did_product_viewed_then_page_left_666969_2,
         case
             when is_product_viewed_067188
-            then max(did_product_viewed_then_product_viewed_then_509596_1) over (
-                partition by profile_id, as_of, did_product_viewed_then_product_viewed_then_509596_breaks
+            then max(did_product_viewed_then_product_viewed_then_59968b_1) over (
+                partition by profile_id, as_of, did_product_viewed_then_product_viewed_then_59968b_breaks
                 order by at_micros nulls first
                 range between unbounded preceding and 1 preceding
             )
-        end as did_product_viewed_then_product_viewed_then_509596_2
+        end as did_product_viewed_then_product_viewed_then_59968b_2
     from chained_2
 ),
 
@@ -207,12 +207,12 @@ chained_4 as (
         *,
         case
             when is_product_added_013d40
-            then max(did_product_viewed_then_product_viewed_then_509596_2) over (
-                partition by profile_id, as_of, did_product_viewed_then_product_viewed_then_509596_breaks
+            then max(did_product_viewed_then_product_viewed_then_59968b_2) over (
+                partition by profile_id, as_of, did_product_viewed_then_product_viewed_then_59968b_breaks
                 order by at_micros nulls first
                 range between unbounded preceding and 1 preceding
             )
-        end as did_product_viewed_then_product_viewed_then_509596_3
+        end as did_product_viewed_then_product_viewed_then_59968b_3
     from chained_3
 ),
 
@@ -300,11 +300,11 @@ measured as (
         ) as unfollowed_cart_abandoned_230d83,
         coalesce(
             bool_or(
-                cast(effective_at <= did_product_viewed_then_product_viewed_then_509596_3 + interval '1' day
-                and effective_at > as_of - interval '30' day as boolean)
+                cast(effective_at <= did_product_viewed_then_product_viewed_then_59968b_3 + interval '1' day
+                and effective_at > as_of - interval '7' day as boolean)
             ),
             false
-        ) as did_product_viewed_then_product_viewed_then_509596,
+        ) as did_product_viewed_then_product_viewed_then_59968b,
         coalesce(
             bool_or(
                 cast(not did_email_opened_then_email_link_clicked_a75e0e_2 is null
@@ -437,8 +437,8 @@ measured as (
                 )
                 and effective_at > as_of - interval '7' day) + interval '7' day
             ),
-            min(effective_at) filter (where effective_at <= did_product_viewed_then_product_viewed_then_509596_3 + interval '1' day
-            and effective_at > as_of - interval '30' day) + interval '30' day,
+            min(effective_at) filter (where effective_at <= did_product_viewed_then_product_viewed_then_59968b_3 + interval '1' day
+            and effective_at > as_of - interval '7' day) + interval '7' day,
             min(effective_at) filter (where not did_email_opened_then_email_link_clicked_a75e0e_2 is null
             and effective_at > as_of - interval '90' day) + interval '90' day,
             least(
@@ -588,7 +588,7 @@ made_1 as (
         coalesce(unfollowed_cart_abandoned_230d83, false) as in_carts_given_up,
 
         -- segment compared_then_carted
-        coalesce(did_product_viewed_then_product_viewed_then_509596, false) as in_compared_then_carted,
+        coalesce(did_product_viewed_then_product_viewed_then_59968b, false) as in_compared_then_carted,
 
         -- segment coupon_lovers
         coalesce(coupons_redeemed >= 3, false) as in_coupon_lovers,
