@@ -53,7 +53,7 @@ def compile_command(context: Context, check: bool) -> None:
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="[FILE…]")
 @pass_context
 def check(context: Context, files: tuple[Path, ...]) -> None:
-    """Judge the definitions of traits and segments; every problem in a line with file, line and remedy, and exit 1.
+    """Judge all definitions, scenarios too; every problem in a line with file, line and remedy, and exit 1.
 
     Every file is judged against all others. Of named files alone the problems are told, those elsewhere are counted. Named files
     may lie outside of the project, and then stand in for those of the same name.
@@ -66,11 +66,12 @@ def check(context: Context, files: tuple[Path, ...]) -> None:
     """
     from jobs.core.definition_files import label_of
     from jobs.core.definitions import DefinitionError
-    from jobs.segments.language import catalogue
+    from jobs.segments.every_file import judge
+    from jobs.segments.language.catalogue import DEFINITIONS
 
     root = context.settings.project_root
-    inside = (root / catalogue.DEFINITIONS).resolve()
-    found = catalogue.check(root, drafts=[path for path in files if not path.resolve().is_relative_to(inside)])
+    inside = (root / DEFINITIONS).resolve()
+    found = judge(root, [path for path in files if not path.resolve().is_relative_to(inside)])
     labels = {label_of(path.resolve()) for path in files}
     for remark in found.remarks:
         if not labels or remark.label in labels:
@@ -80,7 +81,7 @@ def check(context: Context, files: tuple[Path, ...]) -> None:
         told.append(f"problems in other files: {hidden}; to see them: c360 segments check")
     if told:
         raise DefinitionError("\n".join(told))
-    click.echo(f"{len(files) or len(found.catalogue.traits) + len(found.catalogue.segments)} definitions are right")
+    click.echo(f"{len(files) or found.count} definitions are right")
 
 
 @group.command("list")

@@ -48,6 +48,14 @@ def looked_at(scenario: Scenario) -> set[str]:
 
 def load(paths: Iterable[Path], world: World) -> list[DefinitionFile[Scenario]]:
     """The scenarios of the files. Raises DefinitionError with every problem of all of them."""
+    found, problems = check(paths, world)
+    if problems:
+        raise DefinitionError.of(problems)
+    return found
+
+
+def check(paths: Iterable[Path], world: World) -> tuple[list[DefinitionFile[Scenario]], list[Problem]]:
+    """As `load`, but raises nothing."""
     found: list[DefinitionFile[Scenario]] = []
     problems: list[Problem] = []
     for path in paths:
@@ -56,9 +64,7 @@ def load(paths: Iterable[Path], world: World) -> list[DefinitionFile[Scenario]]:
         if file is not None:
             problems += [file.problem(one.path, one.text) for one in _findings(file.item, world)]
             found.append(file)
-    if problems:
-        raise DefinitionError.of(problems)
-    return found
+    return found, sorted(set(problems))
 
 
 def _findings(scenario: Scenario, world: World) -> Iterator[Found]:

@@ -54,6 +54,8 @@ def check(folder: Path, catalogue: Catalogue, *, vocabulary: Vocabulary | None =
     triggers, wrong = read_folder(folder / "triggers", Trigger)
     journeys, wrong_too = read_folder(folder / "journeys", Journey)
     policy, problems = _policy(folder / POLICY)
+    if not (triggers or journeys or wrong or wrong_too or (folder / POLICY).exists()):
+        return CheckedBook(None, [], [])  # where nothing is sent, there is nothing to say of how
     problems += [*wrong, *wrong_too]
     judge = _Judge(_names(catalogue, vocabulary or words.of_contracts()), triggers, journeys)
     found = [*judge.triggers(policy), *judge.journeys(), *(judge.policy(policy) if policy else ())]

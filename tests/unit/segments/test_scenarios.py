@@ -130,18 +130,15 @@ def test_a_story_that_holds(tmp_path: Path, world: World, engines: tuple[Any, An
     [
         (
             ("lovers: [ann, bob]", "lovers: [ann]"),
-            15,
-            "members of coupon_lovers (stream): expected ann; found ann, bob",
+            (15, "members of coupon_lovers (stream): expected ann; found ann, bob"),
         ),
         (
             ("lovers: [ann, bob]", "lovers: [ann]"),
-            15,
-            "members of coupon_lovers (warehouse): expected ann; found ann, bob",
+            (15, "members of coupon_lovers (warehouse): expected ann; found ann, bob"),
         ),
         (
             ("exits: {coupon_lovers: []}", "exits: {coupon_lovers: [bob]}"),
-            17,
-            "exits of coupon_lovers: expected bob; found nob",
+            (17, "exits of coupon_lovers: expected bob; found nob"),
         ),
         (("lovers: [bob]", "lovers: [ann]"), (16, "entries of coupon_lovers: expected ann; found bob")),
         (
