@@ -48,11 +48,12 @@ def test_both_engines_find_the_same_occasions(session: SparkSession) -> None:
     program = occasions({**book.watched(), "same_product": Trigger.model_validate(SAME)})
     assert program is not None
     now = START + timedelta(minutes=3000)
-    asked = pa.table({"profile_id": list("pqrst"), "since": [now - timedelta(hours=20)] * 5, "as_of": [now] * 5})
+    moments = {"since": now - timedelta(hours=20), "as_of": now}
+    asked = {name: pa.array([moment] * 5, pa.timestamp("us")) for name, moment in moments.items()}
     open_keys = {"trigger_name": ["cart_abandonment"] * 40, "event_key": [f"e{number}" for number in range(40)]}
     relations: dict[str, Any] = {
         "eval_events": events(400),
-        "asked_occasions": asked.cast(pa.schema([("profile_id", pa.string()), ("since", pa.timestamp("us")), ("as_of", pa.timestamp("us"))])),
+        "asked_occasions": pa.table({"profile_id": list("pqrst"), **asked}),
         "fresh": pa.table({"event_key": [f"e{number}" for number in range(0, 400, 7)]}),
         "open_messages": pa.table(open_keys),
     }  # fmt: skip

@@ -10,7 +10,8 @@ Relations it reads beside `eval_events` (see `program.py`):
 It gives one row per trigger and event that is an occasion of its: trigger_name, profile_id, event_key, occasion_at, decided_at,
 is_new, is_pending (decided after `as_of`), is_open, and of the first later event that undoes it undone_at (the earliest time
 of one) and undone_known_at (when the first of them was received); NULL when there is none. An absence counts as such by what
-was received up to decided_at, so that the answer is the same whenever it is asked.
+was received before decided_at, so that the answer is the same whenever it is asked; what is received at that very moment may
+come before or after the question.
 """
 
 from collections.abc import Mapping
@@ -102,7 +103,7 @@ def _of_trigger(
 
 def _judged() -> exp.Select:
     """All of them, and whether each is new, will be, or may still be taken back."""
-    is_occasion = "(followed_known_at is null or followed_known_at > decided_at)"
+    is_occasion = "(followed_known_at is null or followed_known_at >= decided_at)"
     flags = {
         "is_new": f"{is_occasion} and decided_at <= found.as_of and (decided_at > since or fresh_key is not null)",
         "is_pending": f"{is_occasion} and decided_at > found.as_of",

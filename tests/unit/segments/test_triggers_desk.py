@@ -46,7 +46,8 @@ def test_the_desk_says_who_is_due_when() -> None:
     [
         (60, 0, []),  # the last moment counts
         (60.1, 0, ["tested fire 62", "tested cancel 62 undone"]),  # after the occasion and before its decision
-        (30, 32, []),  # just in time
+        (30, 31.9, []),  # just in time
+        (30, 32, ["tested fire 62", "tested cancel 62 undone"]),  # at the moment of the decision
         (30, 33, ["tested fire 62", "tested cancel 63 undone"]),  # late, and not sent yet
         (100, 0, ["tested fire 62", "tested cancel 100 undone"]),  # not late at all, and not sent yet
         (0, 0, ["tested fire 62"]),  # at the same instant is not after it
@@ -301,7 +302,7 @@ def expected_occasions(events: list[tuple[str, str, float, float]]) -> set[tuple
             for other, one in enumerate(events)
             if other != place and one[0] == profile and one[1] in ("Added", "Ordered") and after < one[2] <= after + 60
         ]
-        if all(one[2] + one[3] > decided for one in later):
+        if all(one[2] + one[3] >= decided for one in later):
             found.add((profile, decided))
     return found
 
