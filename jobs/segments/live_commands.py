@@ -19,6 +19,8 @@ from jobs.core.errors import ExitCode
 def stream(context: Context, *, continuous: bool, every: str, definitions: Path | None) -> None:
     """Keep the members of all segments up to date, and write every entry and exit to segment_changes.
 
+    In the same micro-batch triggers and journeys are decided, into trigger_decisions and journey_states.
+
     Reads the events of silver as they come, new builds and identity runs, and what time alone changes. Needs no published
     warehouse unless a rule names one of its columns. One at a time; after a crash it goes on where it was.
 
@@ -29,8 +31,9 @@ def stream(context: Context, *, continuous: bool, every: str, definitions: Path 
       c360 segments stream --continuous --every '10 seconds'
     """
     from jobs.segments.live.stream import run_stream
+    from jobs.segments.triggers.service import beside
 
-    told = run_stream(context, every=every if continuous else None, definitions=definitions)
+    told = run_stream(context, every=every if continuous else None, definitions=definitions, beside=beside)
     click.echo(f"{told} changes told")
 
 

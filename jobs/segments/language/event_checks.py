@@ -10,6 +10,7 @@ from jobs.segments.language.compared import property_misfits
 from jobs.segments.language.events import Aggregate, Events, Matched, Measure
 from jobs.segments.language.rules import FollowRule, SequenceRule
 from jobs.segments.language.text import refused
+from jobs.segments.language.triggers import Absence
 from jobs.segments.language.units import Shape, instant
 from jobs.segments.language.vocabulary import Properties, Vocabulary
 
@@ -55,7 +56,7 @@ def _properties(shape: Matched, vocabulary: Vocabulary) -> Iterator[Found]:
         yield from _named(test.property_, (*place, "property"), [shape], vocabulary)
         for found in property_misfits(test, _fields([shape], vocabulary, test.property_)):
             yield Found((*place, *found.path), found.text)
-    if isinstance(shape, FollowRule) and shape.same:
+    if isinstance(shape, FollowRule | Absence) and shape.same:
         yield from _named(shape.same, ("same",), [shape, shape.not_followed_by], vocabulary, need="text")
     if isinstance(shape, Measure) and shape.of and shape.aggregate is not Aggregate.TIME:
         is_number = shape.aggregate in (Aggregate.SUM, Aggregate.MIN, Aggregate.MAX)

@@ -305,11 +305,11 @@ class TestCommands:
         done = run(self.root, "schema")
         assert isinstance(done.exception, PermanentError)
         assert "segment.schema.json" in str(done.exception)
-        assert run(self.root, "schema", "--write").output == "2 files changed, 2 in all\n"
-        assert run(self.root, "schema").output == "2 files match\n"
+        assert run(self.root, "schema", "--write").output == "6 files changed, 6 in all\n"
+        assert run(self.root, "schema").output == "6 files match\n"
         (self.root / FOLDER / "trait.schema.json").write_text("{}", encoding="utf-8")
         assert "trait.schema.json" in str(run(self.root, "schema").exception)
 
 
 def test_the_committed_schemas_match_the_language() -> None:
-    assert run(PROJECT_ROOT, "schema").output == "2 files match\n"
+    assert run(PROJECT_ROOT, "schema").output == "6 files match\n"
