@@ -17,7 +17,7 @@
     {{ return('table') }}
 {%- endmacro %}
 
-{#- Before the model runs: deletes the rows whose `key` (a column, columns in brackets; `own` here) is among the changes. -#}
+{#- Deletes, before the model runs, the rows whose `key` (a column, or columns in brackets; here `own`) has changed. -#}
 {% macro forget(key, changes, which='true', own=none) -%}
     {%- if var('increment') and is_incremental() -%}
         delete from {{ this }}
