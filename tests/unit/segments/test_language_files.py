@@ -37,7 +37,11 @@ RULES = [
     ("rule: {trait: order_count, gte: NO}", 3, 'NO is not text in every YAML: quote it ("NO"), or write false'),
     ("rule:\n  trait: kids_count\n  in: [on]", 5, 'on is not text in every YAML: quote it ("on"), or write true'),
     ("rule: {trait: favourite_department, eq: ~}", 3, '~ is not text in every YAML: quote it ("~")'),
-    ("rule:\n  trait: favourite_department\n  eq: 1e3", 5, '1e3 is not text in every YAML: quote it ("1e3")'),
+    (
+        "rule:\n  trait: favourite_department\n  eq: 1e3",
+        5,
+        '1e3 is not text in every YAML: quote it ("1e3"), or write 1000',
+    ),
     (
         "rule:\n  trait: favourite_department\n  eq: 2024-01-01",
         5,
@@ -48,7 +52,7 @@ RULES = [
     ("rule:\n\ttrait: order_count", 4, "a tab; write blanks"),
     ("rule: {trait: order_count, gte: 3}\n---\nname: other", 4, "a second document begins here"),
     ("rule: &a {trait: order_count, gte: 3}", 3, "anchors and aliases (& and *) are not read"),
-    ("rule:\n  trait: order_count\n  gte: !!int 3", 5, "a tag (tag:yaml.org,2002:int) is not read"),
+    ("rule:\n  trait: order_count\n  gte: !!int 3", 5, "a tag ('tag:yaml.org,2002:int') is not read"),
     ("rule:\n  trait: order_count\n  get: 3", 5, "rule.get: unknown key. Did you mean 'gt'?"),
     ("rule:\n  all:\n    - event: page\n      whree: []", 6, "rule.all.0.whree: unknown key. Did you mean 'where'?"),
     (
