@@ -59,13 +59,6 @@ class Node:
             line = node.line
         return line
 
-    def at(self, path: tuple[str | int, ...]) -> "Node | None":
-        """What stands at the path, None when nothing does."""
-        node: Node | None = self
-        for step in path:
-            node = node.items.get(step) if node else None
-        return node
-
     def nulls(self, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
         """Paths of the values that are null."""
         if self.value is None:

@@ -8,13 +8,12 @@ from functools import cache
 from expectations import contracts
 from expectations.contracts import Column
 from jobs.core.errors import PermanentError
+from jobs.segments.language.text import REFUSED_TEXT
 from jobs.segments.rules import Comparison, Operator, Value
 
 NOT_TRAITS = frozenset({"profile_id", "as_of"})
 ORDERED = frozenset({Operator.GT, Operator.GTE, Operator.LT, Operator.LTE})
 NUMBERS = ("long", "double", "decimal")
-# Jinja would run these, and a backslash starts an escape in Spark's strings but not in DuckDB's.
-REFUSED_TEXT = ("{{", "}}", "{%", "%}", "{#", "#}", "\\")
 
 
 class TraitError(PermanentError):

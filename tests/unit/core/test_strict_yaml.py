@@ -68,10 +68,6 @@ def test_lines_are_those_of_the_keys() -> None:
         ("rule", "none"),
     ]
     assert [root.line_of(place) for place in places] == [1, 2, 3, 4, 7, 2]
-    found = root.at(("rule", "all", 1, "gte"))
-    assert found is not None
-    assert found.value == 3
-    assert root.at(("rule", "none", 1)) is None
 
 
 @pytest.mark.parametrize("word", WORDS.split())
