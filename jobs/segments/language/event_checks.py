@@ -101,12 +101,9 @@ def _unfit(name: str, below: str, fields: list[FieldContract], need: str) -> str
     types = {field.type for field in fields}
     if any(field.pii is not PiiClass.NONE for field in fields):
         return f"{name} is personal: it is a token or dropped before rules are asked"
-    if below:
-        return (
-            None
-            if "object" in types
-            else f"{name}: {name.partition('.')[0]} holds no properties; a path goes through objects"
-        )
+    if below:  # what an object holds is under no contract
+        wrong = f"{name}: {name.partition('.')[0]} holds no properties; a path goes through objects"
+        return None if "object" in types else wrong
     if types <= set(LISTS):
         return f"{name} is a list or an object, and has no value of its own"
     if need == "number" and not types & set(NUMBERS):
