@@ -50,14 +50,15 @@ def report(settings: Settings) -> None:
     keys = [(row["occasion_id"], row["decision"]) for row in rows]
     twice = len(keys) - len(set(keys))
     found, wanted = {row["event_keys"][0] for row in rows if not row["journey_name"]}, _wanted(settings)
+    lost = len(wanted - found)
     click.echo(
-        f"{len(keys):,} decisions, twice: {twice}; occasions of triggers decided and found by one query differ in"
-        f" {len(found ^ wanted)} of {len(wanted):,} {_verdict(not twice and found == wanted)}"
+        f"{len(keys):,} decisions, twice: {twice}; of {len(wanted):,} occasions that one query over all events finds, lost:"
+        f" {lost} {_verdict(not twice and not lost)}"
     )
 
 
 def _wanted(settings: Settings) -> set[str]:
-    """The events that are occasions by the end, one person per user."""
+    """The events that are occasions between the first start and the end, one person per user."""
     folder = settings.home / "definitions"
     came = ledger.progress(settings)
     program = occasions(load_book(folder, load_catalogue(folder)).triggers)
