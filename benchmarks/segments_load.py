@@ -36,9 +36,9 @@ PAST = """
 select 'sim_load' as source, 'p' || i as event_id, 'p' || i as message_id, true as is_simulated, 'track' as type,
     ['Product Viewed', 'Product Viewed', 'Product Viewed', 'Product Added', 'Product Added', 'Order Completed']
         [1 + cast(hash(i, $seed) % 6 as int)] as name,
-    moment as occurred_at, moment as received_at, moment as effective_at, cast(moment as date) as event_date, false as is_time_suspect,
-    i as receive_position, 'u' || (i % $profiles) as user_id, cast([] as varchar[]) as flags, '' as body_hash, 1 as contract_version,
-    'load' as ingest_batch,
+    moment as occurred_at, moment as received_at, moment as effective_at, cast(moment as date) as event_date,
+    false as is_time_suspect, i as receive_position, 'u' || (i % $profiles) as user_id, cast([] as varchar[]) as flags,
+    '' as body_hash, 1 as contract_version, 'load' as ingest_batch,
     '{"category": "' || ['shoes', 'hats', 'bags', 'books', 'toys', 'food'][1 + cast(hash(i, $seed, 1) % 6 as int)]
         || '", "total": ' || (hash(i, $seed, 2) % 100) || '.5, "product_id": "P' || (i % 999) || '"}' as properties
 from (

@@ -57,6 +57,8 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetim
 @click.option("--seed", type=int, help="Seed of the random moments.  [default: the setting C360_SEED]")
 @click.option("--batches", type=click.IntRange(1, 1000), default=4, show_default=True,
               help="Micro-batches between two comparisons.")  # fmt: skip
+@click.option("--definitions", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Folder with segments/ and traits/, instead of the project's.")  # fmt: skip
 @pass_context
 def replay(
     context: Context,
@@ -67,6 +69,7 @@ def replay(
     instants: int | None,
     seed: int | None,
     batches: int,
+    definitions: Path | None,
 ) -> None:
     """Run a period of the lake through the stream's evaluator and compare its members with the batch's.
 
@@ -77,10 +80,12 @@ def replay(
       c360 segments replay --from 2017-12-25 --to 2018-01-02 --every 6h
       c360 segments replay --from 2017-12-25 --to 2018-01-02 --instants 50 --seed 7
     """
+    from jobs.segments.language.catalogue import load
     from jobs.segments.live.replay import run_replay, sampled
 
     moments = sampled(start, end, every=every, count=instants, seed=context.settings.seed if seed is None else seed)
-    click.echo(run_replay(context, start, moments, batches=batches))
+    catalogue = load(definitions or context.settings.project_root)
+    click.echo(run_replay(context, start, moments, batches=batches, catalogue=catalogue))
 
 
 @click.command()

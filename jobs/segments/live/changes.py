@@ -26,7 +26,7 @@ FOUND = f"""
 insert into changed
 with switched as (
     select result.profile_id, result.as_of, unnest([{{pairs}}]) as pair
-    from result left join held on held.profile_id = result.profile_id
+    from result left join now_held as held on held.profile_id = result.profile_id
     where {{differs}}
 ),
 turned as (
@@ -105,8 +105,8 @@ def leave(connection: Any, catalogue: Catalogue, gone: Sequence[str], now: datet
 def collected(connection: Any) -> pa.Table:
     """The changes in the order in which they happened to each profile, with version and mark of simulated profiles."""
     return connection.execute(
-        "select changed.*, versions.definition_version, coalesce(attributes.is_simulated, left_profiles.is_simulated, false)"
-        " as is_simulated from changed left join versions using (segment) left join attributes using (profile_id)"
+        "select changed.*, versions.definition_version, coalesce(people.is_simulated, left_profiles.is_simulated, false)"
+        " as is_simulated from changed left join versions using (segment) left join people using (profile_id)"
         " left join left_profiles on left_profiles.profile_id = changed.profile_id"
         " order by evaluated_at, profile_id, segment"
     ).to_arrow_table()

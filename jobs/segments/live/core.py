@@ -21,6 +21,7 @@ from jobs.segments.language.references import SEGMENT, only
 from jobs.segments.live import changes
 from jobs.segments.live.engines import LocalRunner, Runner
 from jobs.segments.live.ranks import Ranks
+from jobs.segments.live.shelf import Shelf
 from jobs.segments.live.state import TYPES, Arrivals, Cause, State
 from jobs.segments.live.typed import Kept, over_typed
 from jobs.segments.live.versions import definition_versions
@@ -31,8 +32,8 @@ MOST_ROUNDS = 500
 NEXT = """
 create or replace temp table asked as select profile_id, min(moment) as as_of from (
     select profile_id, moment from stops where moment <= $now
-    union all select profile_id, due_at from held where due_at <= $now
-) semi join attributes using (profile_id) group by profile_id
+    union all select profile_id, due_at from now_held where due_at <= $now
+) semi join people using (profile_id) group by profile_id
 """
 
 
@@ -73,8 +74,10 @@ class Live:
         whole = compiled(self.catalogue)
         self.ranks = Ranks(self.connection, self.catalogue, whole)
         needs = [whole.needs, *self.ranks.needs, *(rider.needs for rider in self.riders)]
-        self.state = State(self.connection, self.catalogue, Kept.of(needs), self._attributes(needs))
-        self.program: Program = over_typed(whole)
+        self.state = State(
+            self.connection, self.catalogue, Kept.of(needs), self._attributes(needs), Shelf(self.connection)
+        )
+        self.program: Program = over_typed(whole, people="people")
         self.versions = definition_versions(self.catalogue)
         self.state.create()
         self.ranks.create()
@@ -146,6 +149,7 @@ class Live:
         self.evaluated = self.rounds = 0
         while self._round(now):
             self.rounds += 1
+        self.state.keep()
         self.ranks.prune()
         return changes.collected(self.connection)
 
@@ -188,14 +192,17 @@ class Live:
         found = {"is_simulated": "is_simulated", "moment": "as_of", "due_at": "due_at"} | {
             name: name for name in columns
         }
-        values = ", ".join(f"{name} = seen.{source}" for name, source in found.items())
-        run(
-            "create or replace temp table seen as select result.*, is_simulated from result join attributes using (profile_id)"
+        values, picked = (
+            ", ".join(f"{name} = seen.{source}" for name, source in found.items()),
+            ", ".join(found.values()),
         )
-        run(f"update held set {values} from seen where seen.profile_id = held.profile_id")
-        listed, picked = ", ".join(found), ", ".join(found.values())
         run(
-            f"insert into held (profile_id, {listed}) select profile_id, {picked} from seen anti join held using (profile_id)"
+            "create or replace temp table seen as select result.*, is_simulated from result join people using (profile_id)"
+        )
+        run(f"update now_held set {values} from seen where seen.profile_id = now_held.profile_id")
+        run(
+            f"insert into now_held (profile_id, {', '.join(found)}) select profile_id, {picked}"
+            " from seen anti join now_held using (profile_id)"
         )
         run("delete from stops using asked where asked.profile_id = stops.profile_id and stops.moment <= asked.as_of")
         run(

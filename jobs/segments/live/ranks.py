@@ -17,7 +17,7 @@ from jobs.segments.compile.program import Program
 from jobs.segments.compile.windows import unit_start
 from jobs.segments.language.model import Catalogue
 from jobs.segments.language.units import Unit
-from jobs.segments.live.state import Cause
+from jobs.segments.live.state import NOW, Cause
 from jobs.segments.live.typed import over_typed
 
 
@@ -93,7 +93,7 @@ class Ranks:
         run(
             "create or replace temp table days_asked as select distinct profile_id, $day as as_of from"
             " (select profile_id from arrived where received_at <= $day union all select profile_id from stops"
-            " where cause <> $event union all select profile_id from stops anti join held using (profile_id))"
+            " where cause <> $event union all select profile_id from stops anti join now_held using (profile_id))"
             " semi join attributes using (profile_id)",
             {"day": day, "event": Cause.EVENT},
         )
@@ -116,13 +116,20 @@ class Ranks:
             f" union all (({after}) except ({before}))) inner join held using (profile_id)",
             {"day": day, "keys": zone.keys, "cause": Cause.OTHERS, "now": now},
         )
-        self._gather(now)
+        self._gather()
 
-    def _gather(self, now: datetime) -> None:
-        """The events of those who are looked at on account of others are not there yet."""
+    def _gather(self) -> None:
+        """Those who are looked at on account of others are not among those concerned yet."""
+        others = "(select distinct profile_id from stops where cause = $cause)"
+        for now_name, name in {"eval_events": "known_events", **NOW}.items():
+            self.connection.execute(
+                f"create or replace temp table more as from {name} semi join {others} as others using (profile_id)"
+                " anti join concerned using (profile_id)",
+                {"cause": Cause.OTHERS},
+            )
+            self.connection.execute(f"insert into {now_name} from more")
         self.connection.execute(
-            "insert into eval_events select known_events.* from known_events semi join (select profile_id from stops where"
-            " cause = $cause) as others using (profile_id) anti join eval_events using (profile_id)",
+            f"insert into concerned from {others} as others anti join concerned using (profile_id)",
             {"cause": Cause.OTHERS},
         )
 

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from jobs.segments.compile.portable import Engine
 from jobs.segments.compile.program import Program
 
-RELATIONS = ("eval_events", "asked", "attributes", "ranked")
+RELATIONS = ("eval_events", "asked", "people", "ranked")
 
 
 class SparkRunner:

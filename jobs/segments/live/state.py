@@ -3,7 +3,7 @@
 - `known_events`: the events that count for anything, typed; `attributes`: every profile that exists; `held`: per profile its
   segments as they were at its last moment, that moment, and when time alone next changes something;
 - `arrived`: events that no evaluation has seen yet; `stops`: moments at which a profile is to be looked at, and why;
-- while a call lasts: `eval_events`, the events of the profiles concerned.
+- while a call lasts, of the profiles concerned: `eval_events`, `now_held` and `people`, their attributes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,6 +18,7 @@ import pyarrow as pa
 from jobs.segments.compile.rules import segment_column
 from jobs.segments.language.model import Catalogue
 from jobs.segments.language.traits import Kind
+from jobs.segments.live.shelf import Shelf
 from jobs.segments.live.typed import PLAIN, Kept
 
 TYPES = {
@@ -67,6 +68,7 @@ class State:
     catalogue: Catalogue
     kept: Kept
     attributes: Mapping[str, str]
+    shelf: Shelf
 
     def create(self) -> None:
         """Makes the tables, empty."""
@@ -135,6 +137,7 @@ class State:
         run(
             "update known_events set profile_id = moves.profile_id from moves where moves.event_key = known_events.event_key"
         )
+        self.shelf.forget()
         run(NEW_PROFILES.format(source="moves"))
         self._stop_concerned(now)
 
@@ -159,6 +162,8 @@ class State:
         )
 
     def _delete_gone(self, gone: tuple[str, ...]) -> None:
+        if gone:
+            self.shelf.forget()
         for table in ("attributes", "stops", "arrived", "known_events") if gone else ():
             self.connection.execute(f"delete from {table} where profile_id in (select unnest($1))", [list(gone)])
 
@@ -189,7 +194,7 @@ class State:
         self.connection.unregister("event_rows")
 
     def gather(self, now: datetime) -> None:
-        """Puts into `eval_events` what is known of those who are to be looked at by `now`."""
+        """What is known of those who are to be looked at by `now`: `eval_events`, `now_held`, `people`."""
         run = self.connection.execute
         run(
             "create or replace temp table concerned as select distinct profile_id from (select profile_id from incoming_texts"
@@ -197,7 +202,17 @@ class State:
             " union all select profile_id from held where due_at <= $now)",
             {"now": now},
         )
-        run("create or replace temp table eval_events as from known_events semi join concerned using (profile_id)")
+        self.shelf.gather()
+        for now_name, name in NOW.items():
+            run(f"create or replace temp table {now_name} as from {name} semi join concerned using (profile_id)")
+
+    def keep(self) -> None:
+        """Writes into `held` what the rounds have found."""
+        columns = ["is_simulated", "moment", "due_at", *map(segment_column, self.catalogue.segments)]
+        values, listed = ", ".join(f"{c} = now_held.{c}" for c in columns), ", ".join(["profile_id", *columns])
+        run = self.connection.execute
+        run(f"update held set {values} from now_held where now_held.profile_id = held.profile_id")
+        run(f"insert into held ({listed}) select {listed} from now_held anti join held using (profile_id)")
 
     def _add_events(self, now: datetime) -> None:
         """An event that is known already may come again: it is not kept twice, and its profile is looked at all the same."""
@@ -213,12 +228,14 @@ class State:
         run(
             "insert into stops select profile_id, greatest(max(received_at), coalesce(any_value(moment), max(received_at))),"
             f" cause, max(effective_at) from ({came}, $event as cause from incoming union all"
-            f" {came}, $profile from incoming_texts anti join held using (profile_id))"
-            " left join held using (profile_id) group by profile_id, cause, greatest(received_at, $now)",
+            f" {came}, $profile from incoming_texts anti join now_held using (profile_id))"
+            " left join now_held using (profile_id) group by profile_id, cause, greatest(received_at, $now)",
             {"event": Cause.EVENT, "profile": Cause.PROFILE, "now": now},
         )
 
 
+# Of those concerned: what is held of them, which the rounds change, and their attributes.
+NOW = {"now_held": "held", "people": "attributes"}
 NEW_PROFILES = (
     "insert into attributes (profile_id, is_simulated) select profile_id, bool_and(is_simulated) from {source}"
     " anti join attributes using (profile_id) where profile_id is not null group by profile_id"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
@@ -153,14 +154,17 @@ class Service:
 
     def _watch(self, query: StreamingQuery, process: Process) -> None:
         if self.every is None:
-            query.awaitTermination()
+            try:
+                query.awaitTermination()
+            except StreamingQueryException as error:
+                raise _stopped(error) from error
             process.tick()
             return
         log.info("running; stop with SIGTERM or Ctrl-C")
         said = time.monotonic()
         while not self.stopping.wait(self.context.settings.segments_tick_seconds):
             if not query.isActive:
-                raise PermanentError(f"the stream of segments has stopped: {query.exception()}")
+                raise _stopped(query.exception())
             with process.lock:
                 process.tick()
             if time.monotonic() - said > STANDING_SECONDS:
@@ -169,6 +173,15 @@ class Service:
                     log.info("alive: %s", process.standing())
         with process.lock:
             log.info("stopping after the micro-batch in hand")
+
+
+def _stopped(error: Exception | None) -> PermanentError:
+    """The first line that Spark or the evaluator said, and what always helps."""
+    said = next((line for line in str(error).splitlines() if line.strip()), "no reason given")
+    return PermanentError(
+        f"the stream of segments has stopped: {said[:300]}; start it again, and if it stops in the same way remove"
+        f" checkpoints/{ledger.STREAM} first: it then goes on from segment_changes and silver, and nothing is lost"
+    )
 
 
 def run_stream(context: Context, *, every: str | None, definitions: Path | None = None, beside: Beside = alone) -> int:

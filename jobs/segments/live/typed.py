@@ -50,13 +50,22 @@ class Kept:
         return to_sql(rows.where(named if self.names else exp.false()), engine)
 
 
-def over_typed(program: Program, relation: str = "eval_events") -> Program:
-    """The program over a relation of events that are typed and of the names that count."""
+def over_typed(program: Program, relation: str = "eval_events", people: str = "attributes") -> Program:
+    """The program over a relation of events that are typed and of the names that count, and one of profiles and attributes."""
     columns = [*PLAIN, *(prop.column for prop in sorted(program.needs.properties))]
     events = exp.select(*columns).from_(relation)
-    if names := [text(name) for name in program.needs.event_names]:
-        events = events.where(exp.In(this=exp.column("name"), expressions=names))
-    else:
-        events = events.where(exp.false())
-    steps = tuple((name, events if name == "events" else step) for name, step in program.steps)
-    return replace(program, steps=steps)
+    names = [text(name) for name in program.needs.event_names]
+    events = events.where(exp.In(this=exp.column("name"), expressions=names) if names else exp.false())
+    return replace(
+        program,
+        steps=tuple((name, events if name == "events" else _over(step, people)) for name, step in program.steps),
+    )
+
+
+def _over(step: exp.Select, people: str) -> exp.Select:
+    """The step with another relation in the place of `attributes`, under that name."""
+    made = step.copy()
+    for table in made.find_all(exp.Table):
+        if table.name == "attributes":
+            table.replace(exp.to_table(people).as_("attributes"))
+    return made

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -9,10 +10,14 @@ import pyarrow as pa
 import pytest
 from livekit import T0, at, catalogue, event, events, told
 
+from jobs.core.errors import PermanentError
+from jobs.segments.compile.program import compiled
 from jobs.segments.evaluate.local import Evaluator
 from jobs.segments.language.model import Catalogue
 from jobs.segments.language.traits import Kind
+from jobs.segments.live import core, shelf
 from jobs.segments.live.core import Last, Live
+from jobs.segments.live.engines import LocalRunner
 from jobs.segments.live.state import Arrivals
 
 SEEDS = 2
@@ -55,10 +60,14 @@ def test_what_was_missed_by_the_stream_is_told_at_its_own_time(connection: Any) 
 def test_an_event_of_tomorrow_waits(connection: Any) -> None:
     live = Live(connection, BUYERS)
     live.begin(T0, Arrivals())
-    arrivals = Arrivals(events([event("p", "Order Completed", 1), event("p", "Order Completed", 30, key="later")]))
-    assert told(live.advance(at(2), arrivals)) == [("p", "enters", "buyers", 1, "event")]
-    assert live.advance(at(70)).num_rows == 0
-    assert told(live.advance(at(100))) == [("p", "leaves", "buyers", 90, "time")]
+    orders = [
+        event("p", "Order Completed", 1),
+        event("p", "Order Completed", 30, key="later"),
+        event("q", "Order Completed", 30),
+    ]
+    assert told(live.advance(at(2), Arrivals(events(orders)))) == [("p", "enters", "buyers", 1, "event")]
+    assert told(live.advance(at(70))) == [("q", "enters", "buyers", 30, "event")]
+    assert [change[0] for change in told(live.advance(at(100)))] == ["p", "q"]
 
 
 def test_an_event_that_comes_twice_is_one(connection: Any) -> None:
@@ -71,10 +80,13 @@ def test_an_event_that_comes_twice_is_one(connection: Any) -> None:
 
 
 def test_only_events_that_a_segment_reads_are_named_as_its_cause(connection: Any) -> None:
-    live = Live(connection, BUYERS)
+    """The page is seen at the very moment at which the order is too long ago."""
+    live = Live(
+        connection, catalogue({"buyers": "{event: Order Completed, last: 1 hour}", "seen": "{event: Page Viewed}"})
+    )
     live.begin(T0, Arrivals(events([event("p", "Order Completed", -59)])))
-    changes = live.advance(at(2), Arrivals(events([event("p", "Page Viewed", 1.5)])))
-    assert told(changes) == [("p", "leaves", "buyers", 1, "time")]
+    changes = live.advance(at(2), Arrivals(events([event("p", "Page Viewed", 1)])))
+    assert told(changes) == [("p", "leaves", "buyers", 1, "time"), ("p", "enters", "seen", 1, "event")]
 
 
 def test_a_profile_of_unknown_events_exists(connection: Any) -> None:
@@ -111,6 +123,63 @@ def test_who_is_merged_away_leaves_and_brings_the_events(connection: Any) -> Non
     assert sorted(told(changes)) == [("p", "enters", "twice", 5, "profile"), ("q", "leaves", "once", 5, "profile")]
     assert live.members("once") == ["p"]
     assert set(changes.column("is_simulated").to_pylist()) == {True}
+
+
+def test_events_on_the_shelf_change_hands_too(connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "WORTH", 0)
+    monkeypatch.setattr(shelf.Shelf, "_few_are_concerned", lambda _: True)
+    live = Live(connection, catalogue({"twice": "{event: Order Completed, gte: 2}"}))
+    live.begin(T0, Arrivals(events([event(f"p{number}", "Order Completed", -1) for number in range(20)])))
+    live.advance(at(1), Arrivals(events([event("p2", "Page Viewed", 1)])))
+    assert live.state.shelf.rows is not None
+    moved = pa.table({"event_key": ["p1-Order Completed--1"], "profile_id": ["p0"], "is_simulated": [True]})
+    assert told(live.advance(at(5), Arrivals(moved=moved))) == [("p0", "enters", "twice", 5, "profile")]
+
+
+def test_too_many_due_times_are_cut_short_and_members_are_right(
+    connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core, "MOST_ROUNDS", 3)
+    live = Live(connection, BUYERS)
+    live.begin(T0, Arrivals(events([event("p", "Order Completed", -minute) for minute in range(1, 30)])))
+    assert told(live.advance(at(500))) == [("p", "leaves", "buyers", 500, "time")]
+    assert live.rounds == 4
+
+
+def test_a_due_time_that_does_not_lie_ahead_is_a_defect_not_an_endless_loop(connection: Any) -> None:
+    class Stuck(LocalRunner):
+        def run(self, connection: Any, program: Any) -> None:
+            super().run(connection, program)
+            connection.execute("update result set due_at = as_of")
+
+    live = Live(connection, BUYERS, runner=Stuck())
+    with pytest.raises(PermanentError, match="a due time lies not after its moment"):
+        live.begin(T0, Arrivals(events([event("p", "Order Completed", -1)])))
+
+
+class Watcher:
+    """A rider that wants to look again two minutes after each event."""
+
+    def __init__(self) -> None:
+        self.needs = compiled(catalogue({"viewed": "{event: Page Viewed}"})).needs
+        self.seen: list[tuple[str, datetime]] = []
+
+    def look(self, connection: Any, now: datetime) -> str:
+        found = connection.execute(
+            "select profile_id, as_of, max(effective_at) + interval 2 minute as due_at from asked inner join eval_events"
+            " using (profile_id) where name = 'Page Viewed' group by all having due_at > as_of"
+        )
+        connection.register("wanted", found.to_arrow_table())
+        self.seen += connection.execute("select profile_id, as_of from asked").fetchall()
+        return "wanted"
+
+
+def test_a_rider_sees_its_own_events_and_is_called_when_it_asked_for(connection: Any) -> None:
+    rider = Watcher()
+    live = Live(connection, BUYERS, riders=[rider])
+    live.begin(T0, Arrivals())
+    live.advance(at(5), Arrivals(events([event("p", "Page Viewed", 1)])))
+    assert rider.seen == [("p", at(1).replace(tzinfo=None)), ("p", at(3).replace(tzinfo=None))]
 
 
 TOP = catalogue({"top": "{trait: spent, top_percent: 50}"}, {"spent": "{event: Order Completed, sum: total}"})
@@ -209,8 +278,12 @@ def batch(connection: Any, definitions: Catalogue, history: list[Any], profiles:
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_members_equal_the_batch_at_every_moment(connection: Any, seed: int) -> None:
-    """Events come late, in batches of any size, some twice; and now and then nothing comes but time."""
+def test_members_equal_the_batch_at_every_moment(connection: Any, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events come late, in batches of any size, some twice; and now and then nothing comes but time. With an odd seed they are
+    read from the shelf, which is for many."""
+    if seed % 2:
+        monkeypatch.setattr(shelf, "WORTH", 5)
+        monkeypatch.setattr(shelf.Shelf, "_few_are_concerned", lambda _: True)
     chance = random.Random(seed)
     names = ("Product Viewed", "Product Added", "Order Completed")
     history = [
@@ -237,4 +310,5 @@ def test_members_equal_the_batch_at_every_moment(connection: Any, seed: int) -> 
         found = {(row["segment"], row["profile_id"]) for row in live.memberships().to_pylist()}
         profiles = sorted({e["profile_id"] for e in seen})
         assert found == batch(other, VARIED, seen, profiles, minutes), f"between {before} and {minutes} minutes"
+    assert (live.state.shelf.rows is not None) == bool(seed % 2)
     other.close()

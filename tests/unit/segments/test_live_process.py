@@ -1,8 +1,9 @@
 """The evaluator over a lake, without Spark: identity, builds, a start after a stop, and the replay against the batch."""
 
+import json
 import random
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,23 @@ from settingskit import make_settings
 from jobs.core.catalog import lake_table
 from jobs.core.clock import Clock
 from jobs.core.context import Context
-from jobs.core.errors import GateError, UsageError
+from jobs.core.errors import GateError, RetryableError, UsageError
 from jobs.core.profile_ids import founded_profile_id
 from jobs.core.settings import Settings
 from jobs.lake import delta
+from jobs.lake.locks import segments_lock
 from jobs.lake.schema import arrow_schema
-from jobs.segments.live import replay
+from jobs.segments.live import ledger, replay
 from jobs.segments.live.core import Live
-from jobs.segments.live.process import Process
+from jobs.segments.live.process import Process, processed_version
 from jobs.segments.live.replay import run_replay, sampled
+from jobs.segments.live.stream import run_stream
 
 BUYERS = catalogue(
     {"buyers": "{event: Order Completed, last: 60 minutes}", "twice": "{event: Order Completed, gte: 2}"}
 )
+CHANGE = {"segment": "buyers", "profile_id": "p", "is_entry": True, "valid_at": T0, "known_at": T0, "evaluated_at": T0,
+          "cause": "time", "event_keys": [], "definition_version": "v", "is_simulated": True}  # fmt: skip
 ANNA, CARD = founded_profile_id("user_id", "anna"), founded_profile_id("loyalty_id", "7")
 
 
@@ -162,6 +167,45 @@ def test_after_a_stop_nothing_is_lost_and_nothing_told_twice(settings: Settings,
     assert told(settings)[1:] == [("buyers", ANNA, "out", "time")]
     changes = delta.read(settings, "segment_changes").to_pylist()
     assert sorted(row["valid_at"] for row in changes) == [at(1), at(61)]
+
+
+def test_moments_of_knowing_go_forward_even_when_the_clock_stands_still(settings: Settings, opened: Any) -> None:
+    process = opened(0)
+    for number, user in enumerate(("anna", "bert")):
+        event = order(1, user_id=user)
+        come(settings, event)
+        deliver(process, 3, number, event)
+    known = sorted(row["known_at"] for row in delta.read(settings, "segment_changes").to_pylist())
+    assert known == [at(3), at(3) + timedelta(microseconds=1)]
+
+
+def test_a_second_evaluator_is_refused(settings: Settings) -> None:
+    with segments_lock(settings), pytest.raises(RetryableError, match="another `c360 segments stream` is at work"):
+        run_stream(context(settings, 0), every=None)
+
+
+def test_a_start_reads_silver_as_far_as_it_was_dealt_with(settings: Settings) -> None:
+    """Told counts like committed; a position within a version means that version."""
+    come(settings, order(1, user_id="anna"))
+    assert processed_version(settings) == 1
+    folder = settings.checkpoints / "segments"
+    for name in ("offsets", "commits"):
+        (folder / name).mkdir(parents=True)
+    (folder / "metadata").write_text('{"id":"c"}', encoding="utf-8")
+    come(settings, order(2, user_id="anna"))
+    assert processed_version(settings) == 1  # no batch yet
+    for batch, version, index in ((0, 3, -1), (1, 7, -1), (2, 7, 4)):
+        source = {"reservoirVersion": version, "index": index, "isStartingVersion": False, "reservoirId": "r"}
+        (folder / "offsets" / str(batch)).write_text(f"v1\n{{}}\n{json.dumps(source)}", encoding="utf-8")
+    (folder / "commits" / "0").touch()
+    assert processed_version(settings) == 2
+    nothing = pa.Table.from_pylist([CHANGE], schema=arrow_schema(lake_table("segment_changes").contract))
+    ledger.append_batch(settings, nothing, checkpoint="c", batch_id=1)
+    assert processed_version(settings) == 6
+    ledger.append_batch(settings, nothing, checkpoint="c", batch_id=2)
+    assert processed_version(settings) == 7
+    ledger.append_batch(settings, nothing, checkpoint="c", batch_id=2)  # told before: skipped
+    assert delta.row_count(settings, "segment_changes") == 2
 
 
 def history() -> list[dict[str, Any]]:
