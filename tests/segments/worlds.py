@@ -129,7 +129,7 @@ def _event(draw: Callable[..., Any], number: int, profiles: tuple[str, ...], bas
 
     effective = base + pick(pools.HALF_HOURS) * timedelta(minutes=30) + pick(pools.TICKS) * MICROSECOND
     return Event(
-        profile_id=pick(profiles),
+        profile_id=pick((profiles[0], *profiles)),
         event_key=hashlib.sha256(str(number).encode()).hexdigest()[:8],
         name=pick(pools.NAMES),
         effective_at=effective,
