@@ -9,7 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.c360-setup
 LANES_WITH_JVM := e2e spark kafka
-LANES_WITHOUT := unit contracts collector pulls dbt dags models sync
+LANES_WITHOUT := unit contracts dbt models collector dags pulls sync
+HELP := sync pulls dags collector models contracts
 LANES := $(LANES_WITH_JVM) $(LANES_WITHOUT)
 REPORTS := .c360-test/lanes
 PORT ?=
@@ -81,19 +82,21 @@ docs: setup ## the dbt docs (models, lineage, who reads what) as one page, docs-
 
 .PHONY: test queue-with-jvm queue-without $(addprefix test-,$(LANES))
 # Two queues beside each other: a lane keeps little more than one core busy, and two JVMs at once would starve each other.
+# Whoever is done helps the other from the end of its list; a lane is its who writes the file `taken` first.
 test: setup browser ## all lanes in two queues, with their times; make test-unit, … for one
 	@mkdir -p $(REPORTS) && rm -f $(REPORTS)/*
 	@$(MAKE) -j2 queue-with-jvm queue-without; cat $(REPORTS)/*.times; ! grep -h FAILED $(REPORTS)/*.times >/dev/null
 
 define queue
 	@for lane in $(2); do \
+	  (set -o noclobber; : >$(REPORTS)/$$lane.taken) 2>/dev/null || continue; \
 	  started=$$SECONDS; \
 	  $(MAKE) test-$$lane >$(REPORTS)/$$lane.log 2>&1 && state=ok || state=FAILED; \
 	  echo "── $$lane"; cat $(REPORTS)/$$lane.log; \
 	  printf '%-10s %5d s  %s\n' $$lane $$((SECONDS - started)) $$state >>$(REPORTS)/$(1).times; \
 	done
 endef
-queue-with-jvm: ; $(call queue,with-jvm,$(LANES_WITH_JVM))
+queue-with-jvm: ; $(call queue,with-jvm,$(LANES_WITH_JVM) $(HELP))
 queue-without: ; $(call queue,without,$(LANES_WITHOUT))
 
 define lane
@@ -102,6 +105,10 @@ test-$(1): setup ## only the lane $(1)
 endef
 $(foreach name,$(LANES),$(eval $(call lane,$(name))))
 test-collector: browser
+
+.PHONY: histories
+histories: setup ## five fixed histories of a shop: the warehouse built in part, whole, and by Spark
+	@$(BIN)/python -m pytest -q tests/histories
 
 .PHONY: chaos
 chaos: setup ## kill everything while events come in, then count them: tier A (20 min); TIER=B by hand (90 min); SEED=1
@@ -145,7 +152,7 @@ format: ## ruff: format and fix what can be fixed
 
 ## ---- benchmarks ----------------------------------------------------------------------------------------------------
 
-.PHONY: bench-collector bench-ingest bench-identity bench-warehouse
+.PHONY: bench-collector bench-ingest bench-identity bench-warehouse bench-segments
 bench-collector: setup ## events per second that the collector acknowledges, beside a server that does nothing
 	@$(BIN)/python benchmarks/collector.py
 
@@ -154,6 +161,9 @@ bench-ingest: setup ## the ingest stream beside a DuckDB + delta-rs loop, its gr
 
 bench-warehouse: setup ## a whole build of the warehouse beside an incremental one; PART=incremental SIZE=10000000
 	@$(BIN)/python benchmarks/warehouse.py $(PART) $(if $(SIZE),--size $(SIZE))
+
+bench-segments: setup ## segments: PART=build for the dbt models; stream for how soon changes are told, kills for crashes, scale for cost by profiles
+	@$(BIN)/python benchmarks/$(if $(filter build,$(PART)),segments,segments_live).py $(PART)
 
 bench-identity: setup ## components beside scipy, planted attacks against the truth, undone merges; PART=scenario EVENTS=1000000
 	@PYTHONPATH=tests:tests/dbt $(BIN)/python benchmarks/identity.py $(PART) $(if $(EVENTS),--events $(EVENTS))

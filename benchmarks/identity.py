@@ -96,47 +96,68 @@ def simulated_sightings(links: int, seed: int) -> pa.Table:
     return pa.concat_tables([pa.table(same | accounts), pa.table(same | others)])
 
 
-def runs(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
-    """Of a sorted column the number of each row's value, and the values: each is compared with its neighbour, none is hashed."""
+def runs(column: pa.ChunkedArray, kinds: Ints) -> tuple[Ints, pa.Array, Ints]:
+    """Of a column in ascending order within its kinds: the number of each row's value, the values, and the kind of each. Every
+    one is compared with its neighbour, none is hashed. Stops where the order is another one: numbers would repeat."""
     values = column.combine_chunks()
+    equal = pc.equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)
+    is_same_kind = kinds[1:] == kinds[:-1]
+    rises = pc.greater(values[1:], values[:-1]).to_numpy(zero_copy_only=False)
+    if not (equal | rises)[is_same_kind].all() or (~is_same_kind).sum() >= len(np.unique(kinds)):
+        raise SystemExit("identity_edges is not in the order of evidence.ORDER")
     is_new = np.ones(len(values), dtype=np.bool_)
-    is_new[1:] = pc.not_equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)
-    return np.cumsum(is_new) - 1, values.filter(pa.array(is_new))
+    is_new[1:] = ~(equal & is_same_kind)
+    return np.cumsum(is_new) - 1, values.filter(pa.array(is_new)), kinds[is_new]
+
+
+def coded(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
+    """The number of each row's value, and the values."""
+    found = column.dictionary_encode().combine_chunks()
+    return found.indices.to_numpy().astype(np.int64), found.dictionary
+
+
+def numbered(table: pa.Table) -> tuple[Ints, Ints, Ints, pa.ChunkedArray, pa.Array]:
+    """Both ends of each link as numbers of nodes; the kind and the value of each node, and the names of kinds. Values are hashed
+    only where a kind stands at the stronger end."""
+    (kind_a, names_a), (kind_b, names_b) = (coded(table[f"{end}_type"]) for end in ("stronger", "weaker"))
+    names = pc.unique(pa.concat_arrays([names_a, names_b]))
+    kind_a, kind_b = (pc.index_in(n, names).to_numpy()[k] for n, k in ((names_a, kind_a), (names_b, kind_b)))
+    weaker, weaker_values, weaker_kinds = runs(table["weaker_value"], kind_b)
+    code, values = coded(table["stronger_value"])
+    pairs = code * len(names) + kind_a
+    is_seen = np.zeros(len(values) * len(names), dtype=np.bool_)
+    is_seen[pairs] = True
+    found = np.flatnonzero(is_seen)
+    kinds, values = found % len(names), values.take(pa.array(found // len(names)))
+    number = np.full(len(found), -1, dtype=np.int64)
+    for kind in np.intersect1d(kinds, weaker_kinds).tolist():  # the same identifier at both ends is one node
+        here, there = np.flatnonzero(kinds == kind), np.flatnonzero(weaker_kinds == kind)
+        place = pc.index_in(values.take(pa.array(here)), weaker_values.take(pa.array(there))).fill_null(-1).to_numpy()
+        number[here[place >= 0]] = there[place[place >= 0]]
+    is_own = number < 0
+    number[is_own] = len(weaker_values) + np.arange(is_own.sum())
+    where = np.zeros(len(is_seen), dtype=np.int64)
+    where[found] = number
+    all_values = pa.chunked_array([weaker_values, values.filter(pa.array(is_own))])
+    return where[pairs], weaker, np.concatenate([weaker_kinds, kinds[is_own]]), all_values, names
 
 
 def from_delta_to_delta(settings: Settings, target: Path) -> int:
     """Links of `identity_edges` by their tokens → identifier and component, in a Delta table; how many components."""
     from deltalake import write_deltalake
 
-    table = delta.read(settings, evidence.TABLE, list(evidence.KEY))
-    place, stronger = runs(table["stronger_value"])
-    coded = pa.chunked_array([stronger, *table["weaker_value"].chunks]).dictionary_encode().combine_chunks()
-    code, value_of = coded.indices.to_numpy(), coded.dictionary
-    kinds = [pa.chunked_array(table[name].chunks).dictionary_encode() for name in ("stronger_type", "weaker_type")]
-    kind_of = sorted({kind for column in kinds for kind in column.chunk(0).dictionary.to_pylist()})
-    ends = [code[: len(stronger)][place], code[len(stronger) :]]
-    pairs = np.concatenate([end * len(kind_of) + _kinds(kind, kind_of) for end, kind in zip(ends, kinds, strict=True)])
-    seen = np.zeros(len(value_of) * len(kind_of), dtype=np.bool_)
-    seen[pairs] = True
-    node = (np.cumsum(seen, dtype=np.int32) - 1)[pairs]
-    found = np.flatnonzero(seen)
-    label = connected(len(found), node[: len(table)], node[len(table) :])
+    a, b, kind, values, names = numbered(delta.read(settings, evidence.TABLE, list(evidence.KEY)))
+    label = connected(len(kind), a, b)
     columns = {
-        "identifier_type": pa.array(kind_of).take(pa.array(found % len(kind_of))),
-        "identifier_value": value_of.take(pa.array(found // len(kind_of))),
+        "identifier_type": names.take(pa.array(kind)),
+        "identifier_value": values,
         "component": pa.array(label),
     }
-    no_statistics = {"delta.dataSkippingNumIndexedCols": "0"}  # on texts, as the lake's own tables
-    write_deltalake(str(target), pa.table(columns), mode="overwrite", configuration=no_statistics)
-    return int(label.max()) + 1
-
-
-def _kinds(column: pa.ChunkedArray, kind_of: list[str]) -> Ints:
-    """The place of each row's type in `kind_of`."""
-    names = pa.array(kind_of)
-    return np.concatenate(
-        [pc.index_in(chunk.dictionary, names).to_numpy()[chunk.indices.to_numpy()] for chunk in column.chunks]
+    made, no_statistics = pa.table(columns), {"delta.dataSkippingNumIndexedCols": "0"}  # on texts, as the lake's tables
+    write_deltalake(
+        str(target), made, mode="overwrite", configuration=no_statistics, writer_properties=delta.writing(made.schema)
     )
+    return int(label.max()) + 1
 
 
 def bare(nodes: int, a: Ints, b: Ints) -> Ints:

@@ -35,7 +35,7 @@ EVENTS = """
         case when kind < 40 then 'page' when kind < 85 then 'Product Viewed' when kind < 97 then 'Product Added'
             else 'Order Completed' end as name,
         happened as occurred_at,
-        happened + to_seconds({lag}) as received_at,
+        {received} as received_at,
         happened as effective_at,
         false as is_time_suspect,
         1000000000 + number as receive_position,
@@ -85,9 +85,9 @@ def make_lake(settings: Settings, *, size: int, people: int) -> None:
 
 
 def add_day(settings: Settings, *, size: int, people: int) -> int:
-    """One more day at the same pace, a tenth of it late by up to a month, and one person of 2,000 found to be another.
+    """The day after END, at the same pace, a tenth of it late by up to a month, and one person of 2,000 found to be another.
 
-    Returns how many events came.
+    All of it was received by the end of that day. Returns how many events came.
     """
     count = size // DAYS
     late = count // 10
@@ -95,10 +95,9 @@ def add_day(settings: Settings, *, size: int, people: int) -> int:
         add_events(connection, settings, size, size + count - late, people=people, step=_step(size))
         start = END - timedelta(days=30)
         step = 30 * 86_400_000_000 // max(late, 1)
-        lag = int(timedelta(days=31).total_seconds())
         numbers = size + count - late, size + count
         _insert(connection, settings, numbers, people=people, start=start - timedelta(microseconds=numbers[0] * step),
-                step=step, lag=lag)  # fmt: skip
+                step=step, received=f"timestamptz '{END + timedelta(hours=12)}'")  # fmt: skip
         merges = (
             f"select 'p_' || lpad(i::varchar, 24, '0') as from_profile_id, 'p_' || lpad((i + 1)::varchar, 24, '0') as "
             f"to_profile_id, timestamptz '{END}' as merged_at, false as is_simulated from range(0, {people}, 2000) as t (i)"
@@ -111,7 +110,7 @@ def add_events(
     connection: duckdb.DuckDBPyConnection, settings: Settings, first: int, last: int, *, people: int, step: int
 ) -> None:
     """Events number `first` to `last`, one each `step` microseconds from the beginning of the year."""
-    _insert(connection, settings, (first, last), people=people, start=END - timedelta(days=DAYS), step=step, lag=60)
+    _insert(connection, settings, (first, last), people=people, start=END - timedelta(days=DAYS), step=step)
 
 
 def _insert(
@@ -122,12 +121,12 @@ def _insert(
     people: int,
     start: datetime,
     step: int,
-    lag: int,
+    received: str = "happened + to_seconds(60)",
 ) -> None:
     first, last = numbers
     drawn = DRAWN.format(people=people, start=start, step=step, first=first, last=last)
     connection.execute(f"create or replace temp table drawn as {drawn}")
-    connection.execute(f"create or replace temp table events as {EVENTS.format(lag=lag)}")
+    connection.execute(f"create or replace temp table events as {EVENTS.format(received=received)}")
     _append(connection, settings, "silver_events", "select * from events")
     _append(connection, settings, "silver_identifiers", IDENTIFIERS.format())
 

@@ -1,6 +1,7 @@
 """Silver to profiles and segments, whenever silver has changed: identity, dbt, gate, publish.
 
-A run rebuilds from all of silver, so running it again gives the same profiles. dbt builds into a private file; only
+dbt builds into a private file: what has changed since the published build, or everything where that cannot be (the run's
+record says why) or with the parameter `whole`. Both give the same tables, so running it again gives the same profiles. Only
 what the gate has passed is published, atomically. A failed gate leaves the published warehouse as it was. The assets
 `profiles` and `segments` are emitted by the publishing. An identity run that would merge or split
 over 1 % of the profiles stops the DAG: look at the task's log, then trigger it with the parameter `approve`.
@@ -19,7 +20,8 @@ with DAG(
     params={
         "approve": Param(
             0, type="integer", minimum=0, description="Merges and splits to let through, by the number named"
-        )
+        ),
+        "whole": Param(False, type="boolean", description="Build everything anew, not only what has changed"),
     },
     **dag_defaults(Tag.LAYER_MARTS, Tag.TIER_CRITICAL),
 ):
@@ -27,7 +29,11 @@ with DAG(
         task_id="run_identity",
         arguments=["identity", "run", "{{ '--approve=' ~ params.approve if params.approve else '' }}"],
     )
-    build_warehouse = C360Command(task_id="build_warehouse", arguments=["warehouse", "build"], **in_warehouse(1))
+    build_warehouse = C360Command(
+        task_id="build_warehouse",
+        arguments=["warehouse", "build", "{{ '' if params.whole else '--incremental' }}"],
+        **in_warehouse(1),
+    )
     gate_marts = C360Command(task_id="gate_marts", arguments=["quality", "gate", "marts"], **in_warehouse(2))
     publish_warehouse = C360Command(
         task_id="publish_warehouse",

@@ -1,4 +1,5 @@
-"""What the models read: as-of views of the published marts. Real rows only; training rows of consenting profiles only.
+"""What the models read: as-of views of the published marts. Real rows only; training rows of consenting profiles only. And how
+much of the identity ledger those marts know of.
 
 Times are compared as microseconds, so that a mart column with or without a zone gives the same rows.
 """
@@ -37,6 +38,8 @@ select profile_id, has_profiling_consent, is_simulated
 from marts.dim_profiles
 order by profile_id
 """
+
+PARTINGS = "select coalesce(max(ledger_version), 0) from intermediate.int_identity__partings"
 
 # Sales are counted in order lines: fuel and weighed goods carry quantities in the thousands.
 BEST_SELLERS = """
@@ -107,6 +110,11 @@ def read_profiles(connection: Connection) -> pa.Table:
     table: pa.Table = connection.execute(PROFILES).to_arrow_table()
     consent = pc.fill_null(table.column("has_profiling_consent"), fill_value=False)
     return table.set_column(1, "has_profiling_consent", consent)
+
+
+def read_ledger_version(connection: Connection) -> int:
+    """The newest split or undo of profiles that this warehouse knows of, 0 for none; what is scored from it goes by that."""
+    return int(connection.execute(PARTINGS).fetchall()[0][0])
 
 
 def read_best_sellers(connection: Connection, as_of: datetime) -> dict[str, str]:

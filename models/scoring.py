@@ -16,7 +16,14 @@ from jobs.lake import delta
 from jobs.lake.schema import arrow_schema
 from models.als_recommender import AlsRecommender
 from models.base import Bools, Floats, Ints, Purchases
-from models.dataset import Connection, read_best_sellers, read_profiles, read_purchases, read_traits
+from models.dataset import (
+    Connection,
+    read_best_sellers,
+    read_ledger_version,
+    read_profiles,
+    read_purchases,
+    read_traits,
+)
 from models.profile_clusters import ProfileClusters, trait_matrix
 from models.ranking import NOTHING, top_k
 from models.recommender_training import K, load_recommender
@@ -87,7 +94,7 @@ def score_recommendations(
     products = pa.array([best_sellers.get(item) for item in recommender.items.tolist()], pa.string())
     table = pa.table(
         {
-            **_origin(context, champion, len(lists.rank)),
+            **_origin(context, champion, read_ledger_version(connection), len(lists.rank)),
             "profile_id": profiles.column("profile_id").take(pa.array(lists.profile)),
             "is_simulated": profiles.column("is_simulated").take(pa.array(lists.profile)),
             "rank": lists.rank,
@@ -205,7 +212,7 @@ def score_clusters(context: Context, connection: Connection, registry: Registry,
     rows = _positions(scored, known)
     table = pa.table(
         {
-            **_origin(context, champion, traits.num_rows),
+            **_origin(context, champion, read_ledger_version(connection), traits.num_rows),
             "profile_id": traits.column("profile_id"),
             "is_simulated": profiles.column("is_simulated").take(pa.array(rows)),
             "cluster_id": clusters,
@@ -221,20 +228,22 @@ def _same(value: str, rows: int) -> pa.Array:
     return pa.repeat(pa.scalar(value), rows)
 
 
-def _origin(context: Context, champion: Registered, rows: int) -> dict[str, pa.Array]:
+def _origin(context: Context, champion: Registered, ledger_version: int, rows: int) -> dict[str, pa.Array]:
     scored_at = pa.scalar(context.clock.now(), pa.timestamp("us", tz="UTC"))
     return {
         "model_name": _same(champion.model_name, rows),
         "model_version": _same(champion.version, rows),
         "run_id": _same(context.run_id, rows),
         "scored_at": pa.repeat(scored_at, rows),
+        "ledger_version": pa.repeat(pa.scalar(ledger_version, pa.int64()), rows),
     }
 
 
 def _write(
     context: Context, champion: Registered, table: pa.Table, name: str, *, key: tuple[str, ...], personal: int
 ) -> Written:
-    """Replaces the rows of this model whole, in one commit, unless what is there is equal but for run and time."""
+    """Replaces the rows of this model whole, in one commit, unless what is there is equal but for run and time. Equal scores of
+    a newer ledger version are written: since somebody was parted, older ones are shown for neither side."""
     schema = arrow_schema(lake_table(name).contract)
     fresh = table.select(schema.names).cast(schema).combine_chunks()
     existing = delta.read(context.settings, name)

@@ -22,9 +22,11 @@ def make_settings(home: Path, **overrides: Any) -> Settings:
     return Settings.model_validate({"home": home, "now": SAMPLE_NOW, "log_level": "WARNING"} | overrides)
 
 
+# With C1 alone the JVM's default code cache is 48 MB, which the plans of a hundred models fill: then it stops compiling, or dies.
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
 # A plan over a few rows is read faster than it is compiled. What users run compiles: the end-to-end lane does.
 SMALL_PLANS = {
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -Duser.timezone=UTC",
+    "spark.driver.extraJavaOptions": f"{QUICK_JAVA} -Duser.timezone=UTC",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }

@@ -10,17 +10,56 @@
 {%- endmacro %}
 
 {#-
-    Scores were written for the profiles of their time. One that was merged away, or was provisional, leads on to the one that
-    lives; when both have scores of an ML model, those of the living one hold (claim_rank 1 of `chosen`).
+    Whose an event is: the strongest identifier that is known decides; where the last identity run has seen none of them, the
+    strongest has a provisional profile. `kinds` are identifier_columns(); `owner_joins` finds the owner of each identifier in `identifiers`, `owner` chooses.
 -#}
-{% macro scores_of_living_profiles(scores, redirects) -%}
+{% macro owner(kinds) -%}
+    coalesce(
+        {%- for kind, _ in kinds %}
+        case when not by_{{ kind }}.is_provisional then by_{{ kind }}.profile_id end,
+        {%- endfor %}
+        {%- for kind, _ in kinds %}
+        by_{{ kind }}.profile_id{{ ',' if not loop.last }}
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+{% macro owner_joins(kinds, events, identifiers) -%}
+    {% for kind, column in kinds %}
+    left join {{ identifiers }} as by_{{ kind }}
+        on by_{{ kind }}.identifier_type = '{{ kind }}' and {{ events }}.{{ column }} = by_{{ kind }}.identifier_value
+    {% endfor %}
+{%- endmacro %}
+
+{#-
+    Scores were written for the profiles of their time. One that was merged away, or was provisional, leads on to the one that
+    lives; when both have scores of an ML model, those of the living one hold (claim_rank 1 of `chosen`). One that was split
+    since, or a merge of which was undone, was two people: its scores are nobody's, but for those that `of_nobody` says are
+    the same for all. Ledger versions tell what was since, not times: of two things on one clock neither would be the later.
+-#}
+{% macro scores_of_living_profiles(scores, of_nobody='false') -%}
 current_profiles as (
     select
         scores.*,
         coalesce(redirects.to_profile_id, scores.scored_profile_id) as profile_id
     from {{ scores }} as scores
-    left join {{ redirects }} as redirects
+    left join {{ ref('int_identity__redirects') }} as redirects
         on scores.scored_profile_id = redirects.from_profile_id
+),
+
+of_one_person as (
+    select current_profiles.*
+    from current_profiles
+    left join {{ ref('int_identity__partings') }} as of_scored
+        on current_profiles.scored_profile_id = of_scored.profile_id
+    left join {{ ref('int_identity__partings') }} as of_living
+        on current_profiles.profile_id = of_living.profile_id
+    where
+        (
+            coalesce(of_scored.ledger_version, 0) <= current_profiles.ledger_version
+            and coalesce(of_living.ledger_version, 0) <= current_profiles.ledger_version
+        )
+        or {{ of_nobody }}
 ),
 
 chosen as (
@@ -30,7 +69,7 @@ chosen as (
             partition by model_name, profile_id
             order by case when scored_profile_id = profile_id then 0 else 1 end, scored_profile_id
         ) as claim_rank
-    from current_profiles
+    from of_one_person
 )
 {%- endmacro %}
 

@@ -3,6 +3,19 @@
     cast('{{ var("as_of") }}' as timestamp)
 {%- endmacro %}
 
+{#- Whether a row of the lake was received until as_of. Not by a cast of the column: files are skipped by what it holds. -#}
+{% macro received() -%}
+    {{ return(adapter.dispatch('received')()) }}
+{%- endmacro %}
+
+{% macro default__received() -%}
+    received_at <= cast('{{ var("as_of") }}+00' as timestamp with time zone)
+{%- endmacro %}
+
+{% macro spark__received() -%}
+    received_at <= {{ as_of() }}
+{%- endmacro %}
+
 {#- The moment `days` days before as_of. -#}
 {% macro days_before(days) -%}
     {{ as_of() }} - interval '{{ days }}' day

@@ -65,6 +65,7 @@ TABLES = _declare(
     LakeTable("identity_matches", Layer.SILVER, "silver/identity_matches"),
     LakeTable("identity_decisions", Layer.SILVER, "silver/identity_decisions"),
     LakeTable("identity_weights", Layer.SILVER, "silver/identity_weights"),
+    LakeTable("segment_changes", Layer.SILVER, "silver/segment_changes"),
     LakeTable("gold_recommendations", Layer.GOLD, "gold/recommendations"),
     LakeTable("gold_profile_scores", Layer.GOLD, "gold/profile_scores"),
     LakeTable("gold_profile_clusters", Layer.GOLD, "gold/profile_clusters"),
@@ -81,6 +82,7 @@ TABLES = _declare(
     LakeTable("ops_retired_messages", Layer.OPS, "ops/retired_messages"),
     LakeTable("ops_quality_results", Layer.OPS, "ops/quality_results"),
     LakeTable("ops_model_metrics", Layer.OPS, "ops/model_metrics"),
+    LakeTable("ops_parity", Layer.OPS, "ops/parity"),
     LakeTable("ops_sync_outcomes", Layer.OPS, "ops/sync_outcomes"),
 )
 

@@ -40,6 +40,8 @@ class Failpoint(StrEnum):
     BEFORE_CHECKPOINT = "before_checkpoint"
     AFTER_CHECKPOINT_BEFORE_SYNC = "after_checkpoint_before_sync"
     AFTER_SYNC_BEFORE_REPLACE = "after_sync_before_replace"
+    BEFORE_SEGMENT_CHANGES = "before_segment_changes"
+    AFTER_SEGMENT_CHANGES_BEFORE_SPARK_COMMIT = "after_segment_changes_before_spark_commit"
     AFTER_REPLACE_BEFORE_SIDECAR = "after_replace_before_sidecar"
 
 

@@ -18,6 +18,7 @@ from jobs.core.errors import UsageError
 from jobs.core.settings_collector import CollectorSettings
 from jobs.core.settings_kafka import KafkaSettings
 from jobs.core.settings_maintenance import MaintenanceSettings
+from jobs.core.settings_segments import SegmentSettings
 from jobs.core.settings_transport import TransportSettings
 from jobs.core.settings_warehouse import WarehouseSettings
 
@@ -44,7 +45,9 @@ def _absolute(value: object) -> object:
     return Path(str(value)).expanduser().resolve()
 
 
-class Settings(CollectorSettings, KafkaSettings, MaintenanceSettings, TransportSettings, WarehouseSettings):
+class Settings(
+    CollectorSettings, KafkaSettings, MaintenanceSettings, SegmentSettings, TransportSettings, WarehouseSettings
+):
     """All settings of c360. Every field can be set as `C360_<FIELD>`; unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

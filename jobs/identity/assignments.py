@@ -49,9 +49,10 @@ def append(context: Context, found: list[Row], version: int) -> None:
     """Adds the rows, those without a version under this one."""
     if not found:
         return
-    when = {"assigned_at": context.clock.now()}
-    complete = [{"ledger_version": version} | row | when for row in found]
-    table = pa.Table.from_pylist(complete, schema=arrow_schema(lake_table(TABLE).contract))
+    told = {name: [row[name] for row in found] for name in found[0] if name != "ledger_version"}
+    told["ledger_version"] = [row.get("ledger_version", version) for row in found]
+    told["assigned_at"] = [context.clock.now()] * len(found)
+    table = pa.Table.from_pydict(told, schema=arrow_schema(lake_table(TABLE).contract))
     delta.append(context.settings, TABLE, table)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlparse
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from expectations.contracts import TableContract
@@ -65,6 +65,13 @@ def _statistics(contract: TableContract) -> dict[str, str]:
     return {"delta.dataSkippingStatsColumns": ",".join(pruning)} if pruning else NO_STATISTICS
 
 
+def writing(schema: pa.Schema) -> WriterProperties:
+    """How files are written: as delta-rs does, but for the smallest and largest texts of each page, for which nobody looks."""
+    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    plain = ColumnProperties(statistics_enabled="NONE")
+    return WriterProperties(compression="SNAPPY", column_properties=dict.fromkeys(texts, plain))
+
+
 def ensure_all(settings: Settings) -> list[str]:
     """Creates every declared table that is missing; returns the names created. The first dbt build needs them all."""
     missing = [name for name in TABLES if not DeltaTable.is_deltatable(str(TABLES[name].path(settings)))]
@@ -85,12 +92,21 @@ def version(settings: Settings, name: str) -> int:
 
 def is_kept(settings: Settings, name: str, version: int) -> bool:
     """Whether a version can still be read: the log knows it, and maintenance has removed none of its files."""
-    path = lake_table(name).path(settings)
     try:
-        files = DeltaTable(str(path), version=version).file_uris()
+        return all(path.exists() for path in files(settings, name, version))
     except (DeltaError, TableNotFoundError):
         return False
-    return all(Path(unquote(urlparse(uri).path)).exists() for uri in files)
+
+
+def files(settings: Settings, name: str, version: int) -> list[Path]:
+    """The data files of a version; raises DeltaError when the log no longer knows it."""
+    uris = DeltaTable(str(lake_table(name).path(settings)), version=version).file_uris()
+    return [Path(unquote(urlparse(uri).path)) for uri in uris]
+
+
+def identity(settings: Settings, name: str) -> str:
+    """The id that the table got when it was made: another one means that it was made anew under the same name."""
+    return str(ensure_table(settings, name).metadata().id)
 
 
 def append(settings: Settings, name: str, table: pa.Table, *, app_id: str | None = None, app_version: int = 0) -> bool:
@@ -101,14 +117,16 @@ def append(settings: Settings, name: str, table: pa.Table, *, app_id: str | None
     target = ensure_table(settings, name)
     data = conform(table, lake_table(name).contract)
     if app_id is None:
-        write_deltalake(target, data, mode="append")
+        write_deltalake(target, data, mode="append", writer_properties=writing(data.schema))
         return True
     seen = target.transaction_version(app_id)
     if seen is not None and seen >= app_version:
         return False
     properties = CommitProperties(app_transactions=[Transaction(app_id, app_version)])
     try:
-        write_deltalake(target, data, mode="append", commit_properties=properties)
+        write_deltalake(
+            target, data, mode="append", commit_properties=properties, writer_properties=writing(data.schema)
+        )
     except CommitFailedError as error:
         seen = ensure_table(settings, name).transaction_version(app_id)
         if seen is None or seen < app_version:
@@ -120,7 +138,7 @@ def replace(settings: Settings, name: str, table: pa.Table, *, predicate: str | 
     """Swaps the whole table (or the rows matching `predicate`, e.g. one ML model) in one commit."""
     target = ensure_table(settings, name)
     data = conform(table, lake_table(name).contract)
-    write_deltalake(target, data, mode="overwrite", predicate=predicate)
+    write_deltalake(target, data, mode="overwrite", predicate=predicate, writer_properties=writing(data.schema))
 
 
 def update(settings: Settings, name: str, changes: pa.Table, *, key: str) -> int:

@@ -55,7 +55,7 @@ BUILT_FROM = (
     )
     + SUBJECTS
     + SCORES
-    + _lake("gold_profile_scores")
+    + _lake("gold_profile_scores", "identity_ledger")
 )
 STREAMED = _lake(
     "bronze_messages", "silver_events", "silver_records", "silver_identifiers", "consents", "quarantine_messages",
@@ -81,6 +81,9 @@ STAGES: dict[str, tuple[tuple[Dataset, ...], tuple[Dataset, ...]]] = {
     "quality.gate_scores": (_layer(Layer.GOLD), _lake("ops_quality_results")),
     "warehouse.publish": (_place("warehouse", "build"), _marts()),
     "warehouse.export": (_marts(), _place("export", "marts")),
+    "segments.stream": (
+        _lake("silver_events", "silver_identifiers", "ops_blocked_identifiers") + SUBJECTS + _marts(), _lake("segment_changes"),
+    ),
     "models.train": (_marts() + _lake("identity_weights"), _place("models", "champion") + _lake("ops_model_metrics")),
     "models.score": (_marts() + _place("models", "champion"), SCORES),
     "sync.run_*": (

@@ -26,6 +26,14 @@ def identity_lock(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
+def segments_lock(settings: Settings) -> Iterator[None]:
+    """One evaluator of segments at a time. Raises RetryableError when it is held."""
+    held = "another `c360 segments stream` is at work in this home; wait for it to end"
+    with _lock(settings, "segments.lock", held), tokens_in_use(settings):
+        yield
+
+
+@contextmanager
 def maintenance_lock(settings: Settings) -> Iterator[None]:
     """One owner of vacuum, retention and compaction at a time; a replay takes it too, for retention ends what it feeds
     on. Raises RetryableError when it is held."""

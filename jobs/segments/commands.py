@@ -8,8 +8,8 @@ import click
 
 from jobs.core.command import HintingGroup, hint, pass_context
 from jobs.core.context import Context
-from jobs.core.definitions import SegmentHeader, load_segments
 from jobs.core.errors import PermanentError, UsageError
+from jobs.segments import live_commands
 
 
 @click.group(cls=HintingGroup)
@@ -26,6 +26,7 @@ def group() -> None:
       c360 segments preview coupon_lovers     count the members before you build
       c360 segments compile                   write the dbt models, their tests, the macro
       c360 segments compile --check           change nothing, exit 1 on drift
+      c360 segments stream --continuous       keep members up to date, event by event
     """
 
 
@@ -33,20 +34,16 @@ def group() -> None:
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 and name the files that differ.")
 @pass_context
 def compile_command(context: Context, check: bool) -> None:
-    """Write the dbt model of each segment, their schema YAML and the macro segment_names."""
-    from jobs.segments.render import drift, render, stale
+    """Write the dbt models of the definitions, their schema YAML and macros."""
+    from jobs.segments.language.catalogue import load
+    from jobs.segments.render.files import drift, render, write
 
     root = context.settings.project_root
-    files = render(load_segments(root))
-    differing = drift(root, files)
+    files = render(load(root))
+    differing = drift(root, files) if check else write(root, files)
     if check and differing:
         names = ", ".join(path.as_posix() for path in differing)
         raise PermanentError(f"differs from the definitions: {names}; run: c360 segments compile")
-    for path in () if check else stale(root, files):
-        (root / path).unlink()
-    for path in () if check else sorted(set(differing) & set(files)):
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(files[path], encoding="utf-8")
     click.echo(f"{len(files)} files match" if check else f"{len(differing)} files changed, {len(files)} in all")
 
 
@@ -134,22 +131,27 @@ def schema(context: Context, write: bool) -> None:
 
 @group.command()
 @click.argument("name")
+@click.option("--sample", type=click.FloatRange(0, 1, min_open=True), help="Ask this share of the profiles only.")
 @pass_context
-def preview(context: Context, name: str) -> None:
-    """Count the members of a segment on the published warehouse, by its definition as it stands now.
+def preview(context: Context, name: str, sample: float | None) -> None:
+    """Count the members of a segment, and whom it shares with others, before a build.
+
+    Evaluates the definitions as they stand now over the published warehouse and the lake behind it. A sample takes the same
+    profiles each time, and its sampling error is told.
 
     \b
-    Example:
+    Examples:
       c360 segments preview lapsing_customers
+      c360 segments preview high_value --sample 0.05
     """
-    header = _segment(context, name)
-    from jobs.segments.preview import count_members
+    from jobs.segments.language.catalogue import load
+    from jobs.segments.preview.size import preview, spoken
 
-    click.echo(count_members(context.settings, header))
+    catalogue = load(context.settings.project_root)
+    if name not in catalogue.segments:
+        raise UsageError(f"no segment {name!r}.{hint(name, sorted(catalogue.segments))}")
+    click.echo(spoken(preview(context.settings, catalogue, name, sample)))
 
 
-def _segment(context: Context, name: str) -> SegmentHeader:
-    segments = load_segments(context.settings.project_root)
-    if name not in segments:
-        raise UsageError(f"no segment {name!r}.{hint(name, list(segments))}")
-    return segments[name]
+for command in (live_commands.stream, live_commands.replay, live_commands.evaluate):
+    group.add_command(command)

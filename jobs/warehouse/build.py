@@ -3,7 +3,7 @@
 import json
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -19,12 +19,11 @@ from jobs.lake.runs import Stage
 from jobs.warehouse.dbt import Outcome, raise_failures, run_dbt
 from jobs.warehouse.epoch import Fence
 from jobs.warehouse.increment import (
-    Origin,
     drop_previous,
-    keep_previous,
+    origin_now,
     origin_of,
     origin_of_selected,
-    project_hash,
+    put_previous_aside,
     why_whole,
 )
 from jobs.warehouse.lock import writer_lock
@@ -34,11 +33,12 @@ from jobs.warehouse.stamp import stamp
 
 # What the ops schema shows is always of the day, whatever else is selected.
 ALWAYS = "path:models/ops"
-# Unit tests judge the SQL, not the data: once is enough, and on Spark a query costs far more.
+# Unit tests judge the SQL, not the data: once is enough. An increment has the very SQL that built what it starts from, and
+# on Spark a query costs far more.
 NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 BUILD_INFO = (
     "build_id varchar, built_at timestamp, lake_versions varchar, run_id varchar, epoch bigint, "
-    "project varchar, mixed varchar[]"
+    "project varchar, mixed varchar[], as_of timestamp, lake_tables varchar"
 )
 
 
@@ -64,9 +64,9 @@ def build(context: Context, stage: Stage, *, select: str | None = None, incremen
             incremental = False
         file = _prepare_file(settings, build_file(settings), from_published=bool(select) or incremental)
         if incremental:
-            keep_previous(settings, file)
+            put_previous_aside(settings, file, reading)
         selection = [*select.split(), ALWAYS] if select else []
-        extra = () if incremental else ("--full-refresh",)
+        extra = NO_UNIT_TESTS if incremental else ("--full-refresh",)
         reading = replace(reading, increment=incremental)
         return _build_file(context, stage, file, reading, fence, selection=selection, extra=extra)
 
@@ -117,12 +117,17 @@ def _build_file(
     _note(stage, outcome)
     raise_failures(outcome)
     build_id = uuid.uuid4().hex
-    origin = Origin(project_hash(context.settings), reading.versions)
     if selection:
         origin = origin_of_selected(origin_of(context.settings.warehouse_file), outcome.models)
-    versions = json.dumps(dict(origin.versions), sort_keys=True)
-    info = [build_id, context.clock.now().replace(tzinfo=None), versions, context.run_id, fence.epoch]
-    info += [origin.project, list(origin.mixed)]
+    else:
+        origin = origin_now(context.settings, reading)
+    info = [build_id, context.clock.now().replace(tzinfo=None), _json(origin.versions), context.run_id, fence.epoch]
+    info += [
+        origin.project,
+        list(origin.mixed),
+        origin.as_of and origin.as_of.replace(tzinfo=None),
+        _json(origin.tables),
+    ]
     fence.check()  # the file of that name may be another writer's by now
     stage.rows_out = _finish(file, info)
     stage.details |= {"build_id": build_id}
@@ -155,6 +160,10 @@ def _prepare_file(settings: Settings, file: Path, *, from_published: bool) -> Pa
     return file
 
 
+def _json(found: Mapping[str, object]) -> str:
+    return json.dumps(dict(found), sort_keys=True)
+
+
 def _finish(file: Path, info: list[object]) -> int:
     """Writes `ops.build_info` and the build id of every table, and counts the rows of the public marts."""
     connection = duckdb.connect(str(file))
@@ -162,7 +171,7 @@ def _finish(file: Path, info: list[object]) -> int:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("create schema if not exists ops")
         connection.execute(f"create or replace table ops.build_info ({BUILD_INFO})")
-        connection.execute("insert into ops.build_info values (?, ?, ?, ?, ?, ?, ?)", info)
+        connection.execute("insert into ops.build_info values (?, ?, ?, ?, ?, ?, ?, ?, ?)", info)
         drop_previous(connection)
         stamp(connection, str(info[0]))
         counts = [connection.execute(f"select count(*) from {name}").fetchall()[0][0] for name in public_marts()]

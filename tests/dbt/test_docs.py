@@ -40,7 +40,7 @@ def test_exposures_name_what_their_queries_read(warehouse: Warehouse) -> None:
         if file is None:
             continue
         text = "\n".join(EXAMPLES) if file.endswith(".md") else (PROJECT_ROOT / file).read_text(encoding="utf-8")
-        read = set(re.findall(r"\bmarts\.(\w+)", text))
+        read = set(re.findall(r"\b(?:marts|intermediate)\.(\w+)", text))
         declared = {node.rpartition(".")[2] for node in exposure["depends_on"]["nodes"]}
         assert declared == read, f"{exposure['name']}: dbt_project/models/exposures.yml and {file} differ"
         compared += 1

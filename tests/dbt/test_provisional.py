@@ -12,7 +12,9 @@ from jobs.core.settings import Settings
 from jobs.identity import runner
 from jobs.identity.explain import explain_lines
 from jobs.lake import delta
+from jobs.lake.duck import lake_connection
 from jobs.lake.runs import Stage
+from jobs.segments.live import owners as live_owners
 from jobs.sync.consent import permitted
 from jobs.warehouse.reader import open_build
 
@@ -33,6 +35,17 @@ def owners(settings: Settings, table: str, key: str, value: str) -> dict[str, st
         connection.close()
 
 
+def live_events(settings: Settings) -> dict[str, str]:
+    """Whose each event is, as the real-time evaluator sees it."""
+    columns = ", ".join(live_owners.KINDS.values())
+    events = f"(select source || '|' || event_id as event_key, {columns} from silver_events where received_at <= $1)"
+    with lake_connection(settings) as connection:
+        live_owners.read_map(connection)
+        connection.execute(f"create temp table known as from {events}", [settings.now])
+        live_owners.sight(connection, "known")
+        return dict(connection.execute(f"select event_key, profile_id from ({live_owners.owned('known')})").fetchall())
+
+
 def test_the_next_identity_run_adopts_the_provisional_profiles(spare: Settings) -> None:
     resolve(spare, 0)
     new = Lake(position=2_000_000_000).event("web", "page", "2017-12-24", {"anonymous_id": "new"}, event_id="n1")
@@ -45,6 +58,7 @@ def test_the_next_identity_run_adopts_the_provisional_profiles(spare: Settings) 
     known = {row["identifier_value"]: row["profile_id"] for row in delta.read(spare, "profile_identifiers").to_pylist()}
     before = owners(spare, "int_identity__identifiers", "identifier_value", "profile_id")
     events = owners(spare, "int_identity__event_profiles", "event_key", "profile_id")
+    assert live_events(spare) == events
     provisional = {value: before[value] for value in ("new", "first", "other browser", "U9")}
     assert provisional == {
         value: founded_profile_id("user_id" if value == "U9" else "anonymous_id", value) for value in provisional
@@ -54,6 +68,7 @@ def test_the_next_identity_run_adopts_the_provisional_profiles(spare: Settings) 
     resolve(spare, 1)
     built(spare, select=MODELS)
     after = owners(spare, "int_identity__identifiers", "identifier_value", "profile_id")
+    assert live_events(spare) == owners(spare, "int_identity__event_profiles", "event_key", "profile_id")
     leads = owners(spare, "int_identity__redirects", "from_profile_id", "to_profile_id")
     assert {value: leads.get(was, was) for value, was in provisional.items()} == {v: after[v] for v in provisional}
     assert (after["new"], after["first"]) == (provisional["new"], provisional["first"])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from settingskit import QUICK_JAVA
 from shopkit import Shop, stand_in_for_spark, two_tastes
 
 from jobs.core.settings import Settings
@@ -66,7 +67,7 @@ def als_session(jar_home: Path) -> Iterator[Any]:
     from jobs.lake.session import open_session
 
     settings = Settings(home=jar_home, spark_driver_memory="1g", shuffle_partitions=1)
-    options = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -Duser.timezone=UTC"}
+    options = {"spark.driver.extraJavaOptions": f"{QUICK_JAVA} -Duser.timezone=UTC"}
     session = open_session(settings, "c360-tests", **options)
     yield session
     session.stop()

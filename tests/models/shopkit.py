@@ -27,6 +27,8 @@ DENIED = ("denied-0", "denied-1", "denied-2")
 
 DDL = """
 create schema marts;
+create schema intermediate;
+create table intermediate.int_identity__partings (profile_id varchar, ledger_version bigint);
 create table marts.dim_profiles (profile_id varchar, has_profiling_consent boolean, is_simulated boolean);
 create table marts.dim_products (product_id varchar, product_type varchar);
 create table marts.fct_order_lines (

@@ -90,6 +90,18 @@ def test_scores_of_simulated_profiles_say_so(settings: Settings, connection: Any
     assert marked == [{"anonymous", "buyer-07"}, {"buyer-07"}]
 
 
+def test_equal_scores_are_written_again_once_somebody_was_parted(
+    settings: Settings, connection: Any, registry: Registry
+) -> None:
+    """Or nobody would ever see them again: the marts leave out what was scored before."""
+    score_all(context(settings), connection, registry)
+    connection.execute("insert into intermediate.int_identity__partings values ('buyer-00', 7)")
+    assert [w.changed for w in score_all(context(settings), connection, registry)] == [True, True]
+    for name in (RECOMMENDATIONS, CLUSTERS):
+        assert set(delta.read(settings, name)["ledger_version"].to_pylist()) == {7}
+    assert [w.changed for w in score_all(context(settings), connection, registry)] == [False, False]
+
+
 def test_personal_lists_are_new_and_of_the_right_taste(settings: Settings, connection: Any, registry: Registry) -> None:
     score_all(context(settings), connection, registry)
     bought = {(line[1], line[2].removeprefix("product of ")) for line in two_tastes().lines}

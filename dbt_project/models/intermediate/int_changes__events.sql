@@ -1,51 +1,54 @@
--- Empty in a full build. Events never change once they are in silver; they come, they go (retention, erasure), and the
--- profile of an old one is another when identity has moved one of its identifiers.
+-- Empty in a full build. Events never change once they are in silver; they come, they go (retention, erasure), they are
+-- replaced (gone and new), and an old one is another's when identity has moved one of its identifiers. With all that the
+-- readers need of them, so that they need not look for them in the lake; and with whose they were in the published build.
 {% set kinds = identifier_columns() %}
+{% set lake = source('lake', 'silver_events') %}
 
 {% if var('increment') %}
-with moved_identifiers as (
-    select
-        coalesce(now.identifier_type, before.identifier_type) as identifier_type,
-        coalesce(now.identifier_value, before.identifier_value) as identifier_value
-    from {{ ref('int_identity__identifiers') }} as now
-    full outer join previous.int_identity__identifiers as before
-        on
-            now.identifier_type = before.identifier_type
-            and now.identifier_value = before.identifier_value
-    -- A provisional profile that is adopted keeps its id, and counts for more than before.
-    where
-        now.profile_id is distinct from before.profile_id
-        or now.is_provisional is distinct from before.is_provisional
+with arrivals as (
+    select * from {{ ref('stg_lake__arrivals') }}
 ),
 
-present as (
+-- A query per kind of identifier: each reads of all events one column, and the rest only of those that it finds.
+holding_moved as (
+    {%- for kind, column in kinds %}
+    select *
+    from ({{ envelopes(lake) }}) as by_{{ kind }}
+    where {{ column }} in (
+        select identifier_value from {{ ref('int_changes__identifiers') }} where identifier_type = '{{ kind }}'
+    )
+    {{ 'union' if not loop.last }}
+    {%- endfor %}
+),
+
+changed as (
+    select * from arrivals
+    union all
     select
         *,
-        {%- for kind, column in kinds %}
-        coalesce({{ column }} in (
-            select identifier_value from moved_identifiers where identifier_type = '{{ kind }}'
-        ), false){{ ' or' if not loop.last }}
-        {%- endfor %} as is_moved
-    from {{ ref('stg_lake__events') }}
+        'moved' as change
+    from holding_moved
+    where event_key not in (select event_key from arrivals where change = 'new')
+),
+
+owned as (
+    select
+        changed.*,
+        case when changed.change != 'gone' then {{ owner(kinds) }} end as profile_id
+    from changed
+    {{ owner_joins(kinds, 'changed', ref('int_identity__identifiers')) }}
 )
 
--- With all that its readers need of it, so that they need not look for it in the lake.
 select
-    present.* exclude (event_key),
-    coalesce(present.event_key, known.event_key) as event_key,
-    case
-        when known.event_key is null then 'new'
-        when present.event_key is null then 'gone'
-        else 'moved'
-    end as change
-from present
-full outer join marts.fct_events as known on present.event_key = known.event_key
-where known.event_key is null or present.event_key is null or present.is_moved
+    owned.*,
+    case when owned.change != 'new' then {{ owner(kinds) }} end as previous_profile_id
+from owned
+{{ owner_joins(kinds, 'owned', 'previous.int_identity__identifiers') }}
 {% else %}
 select
     *,
-    false as is_moved,
-    'new' as change
-from {{ ref('stg_lake__events') }}
+    event_key as profile_id,
+    event_key as previous_profile_id
+from {{ ref('stg_lake__arrivals') }}
 where false
 {% endif %}

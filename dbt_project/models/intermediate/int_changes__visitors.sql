@@ -1,13 +1,27 @@
--- Empty in a full build: visitors of whom events came or went, or are another's now; whose they were and whose they are.
+-- Empty in a full build: visitors of whom events came or went, or are another's now; whose they were and whose they are. And
+-- those of whom an order counts otherwise than before.
+{% set kinds = identifier_columns() %}
 {% if var('increment') %}
-select visits.visitor
-from intermediate.int_sessions__events as visits
-inner join {{ ref('int_changes__events') }} as changes on visits.event_key = changes.event_key
+with orders as (
+    select
+        orders.anonymous_id,
+        {{ owner(kinds) }} as profile_id
+    from {{ ref('stg_pos__orders') }} as orders
+    inner join {{ ref('int_changes__orders') }} as changes on orders.order_id = changes.order_id
+    {{ owner_joins(kinds, 'orders', ref('int_identity__identifiers')) }}
+)
+
+select coalesce(profile_id, 'anonymous:' || anonymous_id) as visitor
+from {{ ref('int_changes__events') }}
+where anonymous_id is not null and change != 'gone'
 union
-select coalesce(profiles.profile_id, 'anonymous:' || interactions.anonymous_id) as visitor
-from {{ ref('int_sessions__interactions') }} as interactions
-inner join {{ ref('int_changes__events') }} as changes on interactions.event_key = changes.event_key
-inner join {{ ref('int_identity__event_profiles') }} as profiles on interactions.event_key = profiles.event_key
+select coalesce(previous_profile_id, 'anonymous:' || anonymous_id) as visitor
+from {{ ref('int_changes__events') }}
+where anonymous_id is not null and change != 'new'
+union
+select coalesce(profile_id, 'anonymous:' || anonymous_id) as visitor
+from orders
+where anonymous_id is not null
 {% else %}
 select event_key as visitor
 from {{ ref('int_changes__events') }}

@@ -3,22 +3,20 @@
 {{ config(
     materialized=increments(),
     incremental_strategy='append',
-    pre_hook="{{ forget('event_key', ref('int_changes__events')) }}"
+    pre_hook="{{ forget('event_key', ref('int_changes__events'), \"change != 'new'\") }}"
 ) }}
 {% set kinds = identifier_columns() %}
 
+{% if var('increment') %}
+select
+    event_key,
+    profile_id
+from {{ ref('int_changes__events') }}
+where change != 'gone'
+{% else %}
 select
     events.event_key,
-    coalesce(
-        {%- for kind, _ in kinds %}
-        case when not by_{{ kind }}.is_provisional then by_{{ kind }}.profile_id end,
-        {%- endfor %}
-        {%- for kind, _ in kinds %}
-        by_{{ kind }}.profile_id{{ ',' if not loop.last }}
-        {%- endfor %}
-    ) as profile_id
-from {{ events_or_changed(ref('stg_lake__events'), ref('int_changes__events')) }} as events
-{% for kind, column in kinds %}
-left join {{ ref('int_identity__identifiers') }} as by_{{ kind }}
-    on by_{{ kind }}.identifier_type = '{{ kind }}' and events.{{ column }} = by_{{ kind }}.identifier_value
-{% endfor %}
+    {{ owner(kinds) }} as profile_id
+from {{ ref('stg_lake__events') }} as events
+{{ owner_joins(kinds, 'events', ref('int_identity__identifiers')) }}
+{% endif %}

@@ -1,6 +1,12 @@
 -- Of several identifiers of a kind the one seen last speaks for the profile; ties go to the smaller value.
+{{ config(
+    materialized=increments(),
+    incremental_strategy='append',
+    pre_hook="{{ forget('profile_id', ref('int_changes__profiles')) }}"
+) }}
 with sightings as (
     select * from {{ ref('int_identity__sightings') }}
+    {{ where_changed('profile_id', ref('int_changes__profiles')) }}
 ),
 
 ranked as (

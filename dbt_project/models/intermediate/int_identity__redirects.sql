@@ -9,8 +9,7 @@ known as (
         identifier_type,
         identifier_value,
         profile_id,
-        {{ founded_profile_id('identifier_type', 'identifier_value') }} as first_id,
-        {{ founded_profile_id('identifier_type', 'identifier_value', 1) }} as second_id
+        {{ founded_profile_id('identifier_type', 'identifier_value') }} as first_id
     from {{ ref('stg_identity__profile_identifiers') }}
 ),
 
@@ -22,7 +21,10 @@ taken as (
 
 provisional as (
     select
-        case when taken.profile_id is null then known.first_id else known.second_id end as from_profile_id,
+        case
+            when taken.profile_id is null then known.first_id
+            else {{ founded_profile_id('known.identifier_type', 'known.identifier_value', 1) }}
+        end as from_profile_id,
         coalesce(merged.to_profile_id, known.profile_id) as to_profile_id
     from known
     left join taken on known.first_id = taken.profile_id

@@ -1,3 +1,8 @@
+{{ config(
+    materialized=increments(),
+    incremental_strategy='append',
+    pre_hook="{{ forget('profile_id', ref('int_changes__profiles')) }}"
+) }}
 select
     identifiers.profile_id,
     sightings.identifier_type,
@@ -11,3 +16,4 @@ inner join {{ ref('int_identity__identifiers') }} as identifiers
     on
         sightings.identifier_type = identifiers.identifier_type
         and sightings.identifier_value = identifiers.identifier_value
+{{ where_changed('identifiers.profile_id', ref('int_changes__profiles')) }}

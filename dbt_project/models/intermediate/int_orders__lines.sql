@@ -1,5 +1,11 @@
+{{ config(
+    materialized=increments(),
+    incremental_strategy='append',
+    pre_hook="{{ forget('order_id', ref('int_changes__orders')) }}"
+) }}
 with exploded as (
     {{ explode(ref('stg_pos__orders'), 'products') }}
+    {{ where_changed('order_id', ref('int_changes__orders')) }}
 )
 
 select

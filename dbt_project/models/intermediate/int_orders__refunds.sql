@@ -1,5 +1,10 @@
 -- A refund that has a number may be sent again under a new message id: the first one received counts, a real one before a
 -- simulated one. Without an amount it is of the whole order, unless it lists products.
+{{ config(
+    materialized=increments(),
+    incremental_strategy='append',
+    pre_hook="{{ forget('order_id', ref('int_changes__orders')) }}"
+) }}
 with ranked as (
     select
         *,
@@ -8,6 +13,7 @@ with ranked as (
             order by is_simulated, receive_position, event_key
         ) as receive_rank
     from {{ ref('stg_pos__refunds') }}
+    {{ where_changed('order_id', ref('int_changes__orders')) }}
 ),
 
 orders as (

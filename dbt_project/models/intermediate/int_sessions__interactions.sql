@@ -1,41 +1,25 @@
-{{ config(
-    materialized=increments(),
-    incremental_strategy='append',
-    pre_hook="{{ forget_gone('event_key', ref('int_changes__events')) }}"
-) }}
+-- In an increment those that have come: what is now another's says the same as before. Not kept, as it is joined once.
+{{ config(materialized='ephemeral') }}
 {% set fields = {'path': 'string', 'url': 'string', 'referrer': 'string'} %}
 {% set about = {
     'page': {'path': 'string', 'url': 'string', 'referrer': 'string'},
     'campaign': {'source': 'string', 'medium': 'string', 'name': 'string'},
 } %}
 
-with chosen as (
-    select interactions.*
-    from {{ ref('stg_web__interactions') }} as interactions
-    {% if var('increment') and is_incremental() %}
-    -- What is now another's says the same as before. The position prunes files: what came last is at the end.
-    inner join {{ ref('int_changes__events') }} as changes
-        on
-            changes.change = 'new'
-            and interactions.receive_position = changes.receive_position
-            and interactions.event_key = changes.event_key
-    {% endif %}
-),
-
-parsed as (
+with parsed as (
     select
         *,
         {{ parse_json('page_properties', fields) }} as body,
         {{ parse_json('context', about) }} as about
-    from chosen
+    from {{ ref('stg_web__interactions') }}
 ),
 
 said as (
     select
         *,
         coalesce(body.path, about.page.path) as path,
-        coalesce(body.url, about.page.url) as url,
-        coalesce(body.referrer, about.page.referrer) as referrer
+        {{ url_host('coalesce(body.url, about.page.url)') }} as page_host,
+        {{ url_host('coalesce(body.referrer, about.page.referrer)') }} as referrer_host
     from parsed
 )
 
@@ -49,8 +33,7 @@ select
     effective_at,
     receive_position,
     {{ bare_path('path') }} as page_path,
-    {{ url_host('url') }} as page_host,
-    {{ url_host('referrer') }} as referrer_host,
+    case when referrer_host = page_host then null else referrer_host end as referrer_host,
     nullif(lower(about.campaign.source), '') as utm_source,
     nullif(lower(about.campaign.medium), '') as utm_medium,
     nullif(lower(about.campaign.name), '') as utm_campaign,

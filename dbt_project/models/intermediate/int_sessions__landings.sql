@@ -5,16 +5,11 @@
     incremental_strategy='append',
     pre_hook="{{ forget('visitor', ref('int_changes__visitors')) }}"
 ) }}
-with events as (
-    select * from {{ ref('int_sessions__events') }}
-    {{ where_changed('visitor', ref('int_changes__visitors')) }}
-),
-
-saying as (
+with saying as (
     select
         *,
         row_number() over (partition by session_id order by place) as saying_rank
-    from events
+    from {{ ref('int_changes__visits') if var('increment') else ref('int_sessions__events') }}
     where
         page_path is not null
         or referrer_host is not null

@@ -18,6 +18,5 @@ select
     {{ count_where("name = 'page'") }} as page_views,
     {{ count_where("name = 'Product Viewed'") }} as product_views,
     {{ count_where("name = 'Product Added'") }} as cart_adds
-from {{ ref('int_sessions__events') }}
-{{ where_changed('visitor', ref('int_changes__visitors')) }}
+from {{ ref('int_changes__visits') if var('increment') else ref('int_sessions__events') }}
 group by session_id

@@ -34,6 +34,7 @@ select
     coalesce(web.page_views_30d, 0) as page_views_30d,
     coalesce(web.product_views_30d, 0) as product_views_30d,
     coalesce(web.cart_adds_30d, 0) as cart_adds_30d,
+    churn.churn_score,
     households.age_band,
     households.income_band,
     households.home_ownership,
@@ -60,5 +61,6 @@ left join {{ ref('int_profiles__favourite_department') }} as departments
 left join {{ ref('int_profiles__campaign_summary') }} as campaigns on profiles.profile_id = campaigns.profile_id
 left join {{ ref('int_profiles__email_engagement') }} as emails on profiles.profile_id = emails.profile_id
 left join {{ ref('int_profiles__web_activity') }} as web on profiles.profile_id = web.profile_id
+left join {{ ref('int_profiles__churn') }} as churn on profiles.profile_id = churn.profile_id
 left join {{ ref('stg_crm__households') }} as households on profiles.loyalty_id = households.household_id
 left join {{ ref('int_profiles__demographics') }} as demographics on profiles.profile_id = demographics.profile_id

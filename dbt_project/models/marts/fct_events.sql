@@ -1,21 +1,35 @@
 {{ config(
     materialized=increments(),
     incremental_strategy='append',
-    pre_hook="{{ forget('event_key', ref('int_changes__events')) }}",
+    pre_hook="{{ forget('event_key', ref('int_changes__events'), \"change != 'new'\") }}",
     on_schema_change='fail'
 ) }}
+{% if var('increment') %}
+with owned as (
+    select * from {{ ref('int_changes__events') }}
+    where change != 'gone'
+)
+{% else %}
+with owned as (
+    select
+        events.*,
+        profiles.profile_id
+    from {{ ref('stg_lake__events') }} as events
+    inner join {{ ref('int_identity__event_profiles') }} as profiles on events.event_key = profiles.event_key
+)
+{% endif %}
+
 select
-    events.event_key,
-    events.source,
-    events.event_id,
-    events.is_simulated,
-    profiles.profile_id,
-    events.type,
-    events.name,
-    events.occurred_at,
-    events.effective_at,
-    events.received_at,
-    events.event_date,
-    events.is_time_suspect
-from {{ events_or_changed(ref('stg_lake__events'), ref('int_changes__events')) }} as events
-inner join {{ ref('int_identity__event_profiles') }} as profiles on events.event_key = profiles.event_key
+    event_key,
+    source,
+    event_id,
+    is_simulated,
+    profile_id,
+    type,
+    name,
+    occurred_at,
+    effective_at,
+    received_at,
+    event_date,
+    is_time_suspect
+from owned

@@ -1,3 +1,9 @@
+{{ config(
+    materialized=increments(),
+    incremental_strategy='append',
+    pre_hook="{{ forget('order_id', ref('int_changes__orders')) }}",
+    on_schema_change='fail'
+) }}
 select
     orders.order_id || '-' || cast(lines.line_number as {{ dbt.type_string() }}) as order_line_id,
     orders.order_id,
@@ -16,3 +22,4 @@ select
     orders.order_date
 from {{ ref('int_orders__lines') }} as lines
 inner join {{ ref('fct_orders') }} as orders on lines.order_id = orders.order_id
+{{ where_changed('orders.order_id', ref('int_changes__orders')) }}

@@ -1,10 +1,28 @@
+{{ config(
+    materialized=increments(),
+    incremental_strategy='append',
+    pre_hook="{{ forget('order_id', ref('int_changes__orders')) }}",
+    on_schema_change='fail'
+) }}
+{% set kinds = identifier_columns() %}
 with refunded as (
     select
         order_event_key,
         cast(count(*) as bigint) as refund_count,
         cast(sum(case when currency = order_currency then refund_value end) as decimal(18, 2)) as refunded_value
     from {{ ref('int_orders__refunds') }}
+    {{ where_changed('order_id', ref('int_changes__orders')) }}
     group by order_event_key
+),
+
+counted as (
+    select * from {{ ref('int_orders__accepted') }}
+    {{ where_changed('order_id', ref('int_changes__orders')) }}
+),
+
+totals as (
+    select * from {{ ref('int_orders__totals') }}
+    {{ where_changed('order_id', ref('int_changes__orders')) }}
 )
 
 select
@@ -12,7 +30,7 @@ select
     orders.source,
     orders.event_id,
     orders.is_simulated,
-    profiles.profile_id,
+    {{ owner(kinds) }} as profile_id,
     orders.ordered_at,
     orders.order_date,
     orders.store_id,
@@ -26,7 +44,8 @@ select
     coalesce(refunded.refund_count, 0) as refund_count,
     cast(coalesce(refunded.refunded_value, 0) as decimal(18, 2)) as refunded_value
 from {{ ref('stg_pos__orders') }} as orders
-inner join {{ ref('int_orders__accepted') }} as accepted on orders.event_key = accepted.event_key
-inner join {{ ref('int_identity__event_profiles') }} as profiles on orders.event_key = profiles.event_key
-left join {{ ref('int_orders__totals') }} as totals on orders.event_key = totals.event_key
+inner join counted on orders.event_key = counted.event_key
+left join totals on orders.event_key = totals.event_key
 left join refunded on orders.event_key = refunded.order_event_key
+{{ owner_joins(kinds, 'orders', ref('int_identity__identifiers')) }}
+{{ where_changed('orders.order_id', ref('int_changes__orders')) }}

@@ -1,4 +1,4 @@
-with {{ scores_of_living_profiles(ref('stg_models__profile_clusters'), ref('int_identity__redirects')) }}
+with {{ scores_of_living_profiles(ref('stg_models__profile_clusters')) }}
 
 select
     chosen.model_name,

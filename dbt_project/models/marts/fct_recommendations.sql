@@ -1,4 +1,5 @@
-with {{ scores_of_living_profiles(ref('stg_models__recommendations'), ref('int_identity__redirects')) }}
+{% set of_nobody = "fallback_reason in ('cold_profile', 'no_profiling_consent')" %}
+with {{ scores_of_living_profiles(ref('stg_models__recommendations'), of_nobody) }}
 
 select
     chosen.model_name,

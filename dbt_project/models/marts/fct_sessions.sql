@@ -1,3 +1,9 @@
+{{ config(
+    materialized=increments(),
+    incremental_strategy='append',
+    pre_hook="{{ forget('visitor', ref('int_changes__visitors'), own=\"coalesce(profile_id, 'anonymous:' || anonymous_id)\") }}",
+    on_schema_change='fail'
+) }}
 with orders as (
     select
         events.session_id,
@@ -5,9 +11,14 @@ with orders as (
         {{ count_where("orders.currency = '" ~ var("currency") ~ "'") }} as orders_in_currency,
         sum(case when orders.currency = '{{ var("currency") }}' then orders.sales_value end) as sales_value
     from {{ ref('fct_orders') }} as orders
-    inner join {{ ref('int_sessions__events') }} as events
+    inner join {{ ref('int_changes__visits') if var('increment') else ref('int_sessions__events') }} as events
         on orders.source || '|' || orders.event_id = events.event_key
     group by events.session_id
+),
+
+landings as (
+    select * from {{ ref('int_sessions__landings') }}
+    {{ where_changed('visitor', ref('int_changes__visitors')) }}
 )
 
 select
@@ -37,5 +48,6 @@ select
     '{{ var("currency") }}' as currency,
     coalesce(orders.order_count - orders.orders_in_currency, 0) as orders_in_other_currencies
 from {{ ref('int_sessions__totals') }} as sessions
-left join {{ ref('int_sessions__landings') }} as landings on sessions.session_id = landings.session_id
+left join landings on sessions.session_id = landings.session_id
 left join orders on sessions.session_id = orders.session_id
+{{ where_changed('sessions.visitor', ref('int_changes__visitors')) }}

@@ -14,11 +14,11 @@ activity as (
     select
         event_date as kpi_date,
         is_simulated,
-        count(distinct profile_id) as active_profiles,
-        {{ count_where("name = 'page'") }} as page_views,
-        {{ count_where("name = 'Product Viewed'") }} as product_views,
-        {{ count_where("name = 'Product Added'") }} as cart_adds
-    from {{ ref('fct_events') }}
+        count(nullif(profile_id, '')) as active_profiles,
+        cast(sum(page_views) as bigint) as page_views,
+        cast(sum(product_views) as bigint) as product_views,
+        cast(sum(cart_adds) as bigint) as cart_adds
+    from {{ ref('int_profiles__daily_activity') }}
     group by event_date, is_simulated
 ),
 

@@ -1,13 +1,18 @@
+{{ config(
+    materialized=increments(),
+    incremental_strategy='append',
+    pre_hook="{{ forget_gone() }}"
+) }}
 {% set fields = {'campaign_id': 'string', 'campaign_type': 'string', 'coupon_upc': 'string'} %}
 
 with parsed as (
     select
         *,
         {{ parse_json('properties', fields) }} as body
-    from {{ source('lake', 'silver_events') }}
+    from {{ arriving('silver_events') }}
     where
         name in ('Campaign Sent', 'Coupon Redeemed')
-        and cast(received_at as timestamp) <= {{ as_of() }}
+        and {{ received() }}
 )
 
 select

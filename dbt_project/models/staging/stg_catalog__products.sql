@@ -22,7 +22,7 @@ with parsed as (
     from {{ source('lake', 'silver_records') }}
     where
         object = 'product'
-        and cast(received_at as timestamp) <= {{ as_of() }}
+        and {{ received() }}
         and cast(valid_from as timestamp) <= {{ as_of() }}
 )
 

@@ -23,7 +23,7 @@ with parsed as (
     from {{ source('lake', 'silver_records') }}
     where
         object = 'household'
-        and cast(received_at as timestamp) <= {{ as_of() }}
+        and {{ received() }}
         and cast(valid_from as timestamp) <= {{ as_of() }}
 )
 

@@ -10,5 +10,5 @@ select
 from {{ source('lake', 'silver_records') }}
 where
     object not in ('product', 'campaign', 'coupon')
-    and cast(received_at as timestamp) <= {{ as_of() }}
+    and {{ received() }}
     and cast(valid_from as timestamp) <= {{ as_of() }}

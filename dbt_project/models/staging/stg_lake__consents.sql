@@ -9,5 +9,5 @@ select
     receive_position
 from {{ source('lake', 'consents') }}
 where
-    cast(received_at as timestamp) <= {{ as_of() }}
+    {{ received() }}
     and cast(effective_at as timestamp) <= {{ as_of() }}

@@ -1,23 +1,4 @@
 -- Not kept: copying every event once more would cost as much as all that reads it.
 {{ config(materialized='ephemeral') }}
 
-select
-    source || '|' || event_id as event_key,
-    source,
-    event_id,
-    is_simulated,
-    type,
-    name,
-    cast(occurred_at as timestamp) as occurred_at,
-    cast(effective_at as timestamp) as effective_at,
-    cast(received_at as timestamp) as received_at,
-    event_date,
-    is_time_suspect,
-    receive_position,
-    user_id,
-    loyalty_id,
-    email_token,
-    phone_token,
-    anonymous_id
-from {{ source('lake', 'silver_events') }}
-where cast(received_at as timestamp) <= {{ as_of() }}
+{{ envelopes(source('lake', 'silver_events')) }}

@@ -7,4 +7,4 @@ select
     identifier_type,
     identifier_value
 from {{ source('lake', 'silver_identifiers') }}
-where cast(received_at as timestamp) <= {{ as_of() }}
+where {{ received() }}

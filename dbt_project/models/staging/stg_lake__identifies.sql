@@ -1,3 +1,8 @@
+{{ config(
+    materialized=increments(),
+    incremental_strategy='append',
+    pre_hook="{{ forget_gone() }}"
+) }}
 select
     source || '|' || event_id as event_key,
     source,
@@ -6,8 +11,8 @@ select
     cast(received_at as timestamp) as received_at,
     receive_position,
     properties
-from {{ source('lake', 'silver_events') }}
+from {{ arriving('silver_events') }}
 where
     type = 'identify'
     and properties is not null
-    and cast(received_at as timestamp) <= {{ as_of() }}
+    and {{ received() }}

@@ -6,6 +6,7 @@ select
     cluster_name,
     distinguishing_traits,
     distance,
+    coalesce(ledger_version, 0) as ledger_version,
     cast(scored_at as timestamp) as scored_at
 from {{ source('lake', 'gold_profile_clusters') }}
 where cast(scored_at as timestamp) <= {{ as_of() }}

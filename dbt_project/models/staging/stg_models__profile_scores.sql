@@ -4,6 +4,7 @@ select
     profile_id as scored_profile_id,
     score_name,
     score,
+    coalesce(ledger_version, 0) as ledger_version,
     cast(scored_at as timestamp) as scored_at
 from {{ source('lake', 'gold_profile_scores') }}
 where cast(scored_at as timestamp) <= {{ as_of() }}

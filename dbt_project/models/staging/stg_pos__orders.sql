@@ -1,5 +1,10 @@
 -- The JSON is parsed once, here: the products stay nested until int_orders__lines. Amounts are taken as text and cast to
 -- decimal there, never through double.
+{{ config(
+    materialized=increments(),
+    incremental_strategy='append',
+    pre_hook="{{ forget_gone() }}"
+) }}
 {% set product = {
     'product_id': 'string',
     'quantity': 'string',
@@ -18,11 +23,16 @@ with parsed as (
         effective_at,
         event_date,
         receive_position,
+        user_id,
+        loyalty_id,
+        email_token,
+        phone_token,
+        anonymous_id,
         {{ parse_json('properties', fields) }} as body
-    from {{ source('lake', 'silver_events') }}
+    from {{ arriving('silver_events') }}
     where
         name = 'Order Completed'
-        and cast(received_at as timestamp) <= {{ as_of() }}
+        and {{ received() }}
 )
 
 select
@@ -36,5 +46,10 @@ select
     cast(effective_at as timestamp) as ordered_at,
     event_date as order_date,
     receive_position,
+    user_id,
+    loyalty_id,
+    email_token,
+    phone_token,
+    anonymous_id,
     body.products as products
 from parsed

@@ -1,3 +1,8 @@
+{{ config(
+    materialized=increments(),
+    incremental_strategy='append',
+    pre_hook="{{ forget_gone() }}"
+) }}
 {% set fields = {
     'order_id': 'string',
     'refund_id': 'string',
@@ -16,10 +21,10 @@ with parsed as (
         event_date,
         receive_position,
         {{ parse_json('properties', fields) }} as body
-    from {{ source('lake', 'silver_events') }}
+    from {{ arriving('silver_events') }}
     where
         name = 'Order Refunded'
-        and cast(received_at as timestamp) <= {{ as_of() }}
+        and {{ received() }}
 )
 
 select

@@ -14,7 +14,7 @@ select
     -- Of a page message the page stands in the properties too.
     case when type = 'page' then properties end as page_properties,
     coalesce(array_contains(flags, 'known_bot'), false) as is_known_bot
-from {{ source('lake', 'silver_events') }}
+from {{ arriving('silver_events') }}
 where
     anonymous_id is not null
-    and cast(received_at as timestamp) <= {{ as_of() }}
+    and {{ received() }}

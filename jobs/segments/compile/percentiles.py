@@ -23,9 +23,13 @@ def zones(program: Program) -> dict[str, list[Percentile]]:
 
 def days_asked(zone: str, engine: Engine = Engine.DUCKDB) -> str:
     """A query for `days_asked`: everybody at the start of each day that a moment in `asked` lies in."""
+    return to_sql(everybody(zone), engine)
+
+
+def everybody(zone: str) -> exp.Select:
+    """The same as an expression."""
     days = exp.select(exp.alias_(unit_start(Unit.DAY, zone), "as_of")).distinct().from_("asked").subquery("days")
-    everyone = exp.select("attributes.profile_id", "days.as_of").from_("attributes").join(days, join_type="cross")
-    return to_sql(everyone, engine)
+    return exp.select("attributes.profile_id", "days.as_of").from_("attributes").join(days, join_type="cross")
 
 
 def program_of(catalogue: Catalogue, percentiles: list[Percentile]) -> Program:
@@ -40,14 +44,15 @@ def ranked(percentiles: list[Percentile], values: str, engine: Engine = Engine.D
 
     Of N profiles whose value is known and not 0, those with fewer than N x share strictly above (or below) them.
     """
-    parts = [_members(percentile, values) for percentile in percentiles]
+    parts = [members(percentile, values) for percentile in percentiles]
     whole: exp.Query = parts[0]
     for part in parts[1:]:
         whole = exp.union(whole, part, distinct=False)
     return to_sql(whole, engine)
 
 
-def _members(percentile: Percentile, values: str) -> exp.Select:
+def members(percentile: Percentile, values: str) -> exp.Select:
+    """The rows of one percentile."""
     name = trait_column(percentile.trait)
     order = exp.Ordered(this=column(name), desc=percentile.is_top, nulls_first=False)
     place = exp.Window(this=sql("rank()"), partition_by=[column("as_of")], order=exp.Order(expressions=[order]))

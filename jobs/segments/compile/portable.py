@@ -107,8 +107,11 @@ def call(name: str, **arguments: exp.Expr) -> exp.Expr:
     return exp.Anonymous(this=PREFIX + name, expressions=[arguments[argument] for argument in TEMPLATES[name][0]])
 
 
-def _filled(template: str, arguments: dict[str, str]) -> str:
-    """Longest names first, so that no name is taken for another's beginning; an argument's text is never looked at again."""
+def filled(template: str, arguments: dict[str, str]) -> str:
+    """The template with its arguments in place, whose own text is never looked at again.
+
+    Longest names first, so that none is taken for another's beginning.
+    """
     parts = template.split("$")
     names = sorted(arguments, key=len, reverse=True)
     made = [parts[0]]
@@ -130,7 +133,13 @@ class _Generator(DuckDBGenerator):
         if self.engine is Engine.DBT:
             quoted = ", ".join(f'"{argument}"' for argument in given)
             return f"{{{{ {name}({quoted}) }}}}"
-        return _filled(spark if self.engine is Engine.SPARK else duckdb, dict(zip(names, given, strict=True)))
+        return filled(spark if self.engine is Engine.SPARK else duckdb, dict(zip(names, given, strict=True)))
+
+    def filter_sql(self, expression: exp.Filter) -> str:
+        return f"{self.sql(expression, 'this')} FILTER (WHERE {self.sql(expression.expression, 'this')})"
+
+    def neq_sql(self, expression: exp.NEQ) -> str:
+        return self.binary(expression, "!=")
 
 
 class _SparkGenerator(_Generator):

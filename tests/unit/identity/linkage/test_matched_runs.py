@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 from lakekit import NOW, Lake, write_lake
@@ -59,6 +60,31 @@ def tell(
     persons.keep(settings, pairs)
 
 
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Table]:
+    """What is learned from RECORDS and from DOUBTFUL, learned once: equal records teach the same (`test_matching`)."""
+    found = {}
+    for name, records in (("RECORDS", RECORDS), ("DOUBTFUL", DOUBTFUL)):
+        settings = make_settings(tmp_path_factory.mktemp(name) / "home")
+        tell(settings, records)
+        match(Context(settings, Clock(NOW), "learn"))
+        found[name] = delta.read(settings, "identity_weights")
+        assert found[name].num_rows > 0
+    return found
+
+
+@pytest.fixture
+def of_records(settings: Settings, weights: dict[str, pa.Table]) -> None:
+    """An earlier run has learned from RECORDS."""
+    delta.replace(settings, "identity_weights", weights["RECORDS"])
+
+
+@pytest.fixture
+def of_doubtful(settings: Settings, weights: dict[str, pa.Table]) -> None:
+    """An earlier run has learned from DOUBTFUL."""
+    delta.replace(settings, "identity_weights", weights["DOUBTFUL"])
+
+
 def resolve(settings: Settings, days: int, approved: int = 0) -> dict[str, int]:
     context = Context(settings, Clock(NOW + timedelta(days=days)), f"run-{days}")
     return run(context, Stage("identity.run"), approved=approved, matched=match(context).table)
@@ -100,6 +126,7 @@ def test_matches_merge_within_the_guard_and_the_ledger_says_why(settings: Settin
     assert profiles == first["profiles"] <= len(RECORDS) - 0.7 * several
 
 
+@pytest.mark.usefixtures("of_records")
 def test_a_match_that_comes_later_is_a_merge_by_its_weight_and_can_be_undone(settings: Settings) -> None:
     tell(settings, RECORDS)
     run(Context(settings, Clock(NOW), "run-0"), Stage("identity.run"))  # nobody has compared them yet
@@ -129,6 +156,7 @@ def test_a_match_that_comes_later_is_a_merge_by_its_weight_and_can_be_undone(set
     assert cut["cut_reason"] == "separation"
 
 
+@pytest.mark.usefixtures("of_records")
 def test_a_rejected_pair_is_joined_by_no_third_record(settings: Settings) -> None:
     """Nor by a second identifier of either profile."""
     true = next(record for record in RECORDS if all(record[name] for name in COLUMNS))
@@ -145,6 +173,7 @@ def test_a_rejected_pair_is_joined_by_no_third_record(settings: Settings) -> Non
     assert owner[ends[0]] != owner[ends[1]]
 
 
+@pytest.mark.usefixtures("of_doubtful")
 def test_what_was_decided_counts_where_nothing_can_be_compared(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +188,7 @@ def test_what_was_decided_counts_where_nothing_can_be_compared(
     assert (row["pair_id"], row["outcome"]) == (pair["pair_id"], "linked")
 
 
+@pytest.mark.usefixtures("of_records")
 def test_matches_hold_while_a_token_key_is_rotated(settings: Settings) -> None:
     key = load_token_key(settings)
     mail = {str(record["id"]): f"{record['id']}@example.com" for record in RECORDS}
@@ -173,6 +203,7 @@ def test_matches_hold_while_a_token_key_is_rotated(settings: Settings) -> None:
     assert {value: owner for value, owner in owners(settings).items() if value in before} == before
 
 
+@pytest.mark.usefixtures("of_records")
 def test_no_match_joins_two_of_a_unique_type(settings: Settings) -> None:
     tell(settings, RECORDS, kind="loyalty_id")
     figures = resolve(settings, 0)
@@ -213,6 +244,7 @@ def test_a_person_decides_what_the_comparison_leaves_open(settings: Settings) ->
         find_pair(settings, "ffffffff")
 
 
+@pytest.mark.usefixtures("of_doubtful")
 def test_an_accepted_pair_stays_when_nothing_brings_it_together_any_more(settings: Settings) -> None:
     tell(settings, DOUBTFUL)
     resolve(settings, 0)

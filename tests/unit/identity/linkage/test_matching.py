@@ -1,6 +1,7 @@
 """Records of people in the vault → pairs: what is linked, what a person is asked, and that tomorrow's run says the same."""
 
 import json
+import shutil
 from datetime import timedelta
 from itertools import combinations
 from pathlib import Path
@@ -26,6 +27,7 @@ from jobs.lake.swap import replace_if_changed
 from jobs.privacy import persons
 
 COLUMNS = ("given_name", "surname", "birth_date", "email", "phone", "city")
+PEOPLE = people(150, seed=6)
 
 
 @pytest.fixture
@@ -69,6 +71,22 @@ def tell(settings: Settings, records: list[dict[str, str | None]], source: str =
     persons.keep(settings, pairs)
 
 
+@pytest.fixture(scope="module")
+def compared_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose records are compared, the weights learned: to learn takes seconds, a copy takes none."""
+    settings = make_settings(tmp_path_factory.mktemp("compared") / "home")
+    tell(settings, PEOPLE)
+    assert match(settings).has_trained
+    return settings.home
+
+
+@pytest.fixture
+def compared(compared_once: Path, tmp_path: Path) -> Settings:
+    """A copy of that home for one test."""
+    shutil.copytree(compared_once, tmp_path / "compared", symlinks=True)
+    return make_settings(tmp_path / "compared")
+
+
 def test_pairs_are_found_and_weighed_and_nothing_personal_is_written(settings: Settings) -> None:
     records = people(250, seed=5)
     tell(settings, records)
@@ -86,32 +104,28 @@ def test_pairs_are_found_and_weighed_and_nothing_personal_is_written(settings: S
     assert not [record for record in records if record["email"] and str(record["email"]).split("@")[0] in text]
 
 
-def test_the_weights_are_kept_and_the_same_records_are_judged_the_same(settings: Settings) -> None:
-    tell(settings, people(150, seed=6))
-    match(settings)
-    version, weights = delta.version(settings, TABLE), read_weights(settings)
+def test_the_weights_are_kept_and_the_same_records_are_judged_the_same(compared: Settings) -> None:
+    version, weights = delta.version(compared, TABLE), read_weights(compared)
     assert weights is not None
-    again = match(settings, days=1)
+    again = match(compared, days=1)
     assert not again.has_trained
-    assert delta.version(settings, TABLE) == version
-    tell(settings, people(60, seed=7), source="sim_pos")
-    assert match(settings, days=2).linked > again.linked
-    kept = read_weights(settings)
+    assert delta.version(compared, TABLE) == version
+    tell(compared, people(60, seed=7), source="sim_pos")
+    assert match(compared, days=2).linked > again.linked
+    kept = read_weights(compared)
     assert kept is not None
     assert kept.version == weights.version
-    fresh, is_new = matching.train(context(settings, 3), load_rules(), [])
+    fresh, is_new = matching.train(context(compared, 3), load_rules(), [])
     assert is_new
     assert fresh.version != weights.version
 
 
-def test_strangers_change_no_judgement(settings: Settings) -> None:
-    tell(settings, people(150, seed=6))
-    match(settings)
-    before = {key: row["match_probability"] for key, row in rows(settings).items()}
+def test_strangers_change_no_judgement(compared: Settings) -> None:
+    before = {key: row["match_probability"] for key, row in rows(compared).items()}
     strangers = [dict.fromkeys(COLUMNS) | {"id": f"s{n}", "city": "hull", "phone": f"{n:09d}"} for n in range(300)]
-    tell(settings, strangers, source="sim_pos")
-    match(settings, days=1)
-    after = {key: row["match_probability"] for key, row in rows(settings).items()}
+    tell(compared, strangers, source="sim_pos")
+    match(compared, days=1)
+    after = {key: row["match_probability"] for key, row in rows(compared).items()}
     assert {key: after.get(key) for key in before} == before
 
 
@@ -124,18 +138,16 @@ def test_what_events_said_under_a_blocked_account_is_nobodys() -> None:
     assert (found.records, found.anchors) == ([row], [("anonymous_id", "browser")])
 
 
-def test_what_a_person_decides_counts_until_they_decide_otherwise(settings: Settings) -> None:
-    tell(settings, people(150, seed=8))
-    match(settings)
-    before = rows(settings)
+def test_what_a_person_decides_counts_until_they_decide_otherwise(compared: Settings) -> None:
+    before = rows(compared)
     asked = next(row for row in before.values() if row["outcome"] == matching.UNCERTAIN)
     linked = next(row for row in before.values() if row["outcome"] == LINKED)
-    assert decide(context(settings), asked, ACCEPTED)
-    assert not decide(context(settings), asked, ACCEPTED)
-    decide(context(settings), linked, ACCEPTED)
-    decide(context(settings), linked, REJECTED)
-    match(settings)
-    after = rows(settings)
+    assert decide(context(compared), asked, ACCEPTED)
+    assert not decide(context(compared), asked, ACCEPTED)
+    decide(context(compared), linked, ACCEPTED)
+    decide(context(compared), linked, REJECTED)
+    match(compared)
+    after = rows(compared)
     assert (after[asked["pair_id"]]["outcome"], after[asked["pair_id"]]["is_decided"]) == (LINKED, True)
     assert after[linked["pair_id"]]["outcome"] == "rejected"
 
@@ -148,10 +160,8 @@ def test_few_records_are_not_compared_and_cannot_teach(settings: Settings) -> No
         matching.train(context(settings), load_rules(), [])
 
 
-def test_a_record_whose_identifiers_are_blocked_or_unseen_is_left_out(settings: Settings) -> None:
-    records = people(150, seed=10)
-    tell(settings, records)
-    everybody = match(settings)
-    blocked = [f"user_id|u-{str(record['id']).lower()}" for record in records[:40]]
-    found = matching.match_people(context(settings), load_rules(), blocked)
+def test_a_record_whose_identifiers_are_blocked_or_unseen_is_left_out(compared: Settings) -> None:
+    everybody = match(compared)
+    blocked = [f"user_id|u-{str(record['id']).lower()}" for record in PEOPLE[:40]]
+    found = matching.match_people(context(compared), load_rules(), blocked)
     assert found.records == everybody.records - 40

@@ -1,0 +1,113 @@
+"""What the shipped segments cost in a build of the warehouse, over the lake of a home that holds the sample.
+
+The whole warehouse is built once, then the models of segments and traits again with all their tests, by themselves: those are
+the seconds that are limited. The home's lake is read, its warehouse is left alone.
+"""
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import psutil
+
+from jobs.core.context import Context
+from jobs.core.settings import Settings, load_settings
+from jobs.lake.runs import stage
+from jobs.warehouse.build import build
+from jobs.warehouse.dbt import raise_failures, run_dbt
+from jobs.warehouse.paths import build_file, dbt_folder
+from jobs.warehouse.reader import open_build
+from jobs.warehouse.reading import reading_now
+
+LIMIT = 60
+NODES = [
+    "path:models/segments",
+    "path:models/intermediate/int_segments__*",
+    "fct_segment_memberships",
+    "fct_profile_traits",
+]
+
+
+def timed(what: str, work: Callable[[], Any]) -> float:
+    """Runs it; says its seconds, the processor's beside them, and returns the former."""
+    process = psutil.Process()
+    begun, before = time.perf_counter(), process.cpu_times()
+    work()
+    after, seconds = process.cpu_times(), time.perf_counter() - begun
+    click.echo(f"{what:<42} {seconds:8.1f} s   {after.user - before.user + after.system - before.system:8.1f} CPU s")
+    return seconds
+
+
+def nodes(settings: Settings) -> list[dict[str, Any]]:
+    """What dbt says of the nodes of its last run."""
+    found = json.loads((dbt_folder(settings) / "target" / "run_results.json").read_text(encoding="utf-8"))["results"]
+    return sorted(found, key=lambda node: -node["execution_time"])
+
+
+def measure() -> None:
+    """Prints sizes and seconds; fails when the limit is not held, or there is no sample."""
+    home = load_settings()
+    if not (home.lake / "silver" / "events" / "_delta_log").exists():
+        raise click.ClickException(
+            f"{home.home} holds no sample; first: c360 sample generate, ingest run, identity run"
+        )
+    with tempfile.TemporaryDirectory(prefix="c360-bench-") as folder:
+        settings = home.model_copy(update={"home": Path(folder), "run_id": None})
+        _borrow(home.lake, settings.lake)
+        _measure(settings)
+
+
+def _borrow(lake: Path, to: Path) -> None:
+    """The lake's tables without a copy, but for those that a build writes to."""
+    to.mkdir()
+    shutil.copytree(lake / "ops", to / "ops")
+    for folder in lake.iterdir():
+        if folder.name != "ops":
+            (to / folder.name).symlink_to(folder.resolve(), target_is_directory=True)
+
+
+def _measure(settings: Settings) -> None:
+    context = Context.from_settings(settings)
+    reading = reading_now(settings, context.clock.now())
+
+    def whole() -> None:
+        with stage(context, "warehouse.build") as current:
+            build(context, current)
+
+    def segments() -> None:
+        raise_failures(run_dbt(settings, build_file(settings), reading, NODES, ["--full-refresh"]))
+
+    timed("whole warehouse", whole)
+    _sizes(settings)
+    seconds = timed("models of segments and traits, with tests", segments)
+    found = nodes(settings)
+    work = sum(node["execution_time"] for node in found)
+    click.echo(
+        f"    {len(found)} nodes, {work:.1f} s of them in {settings.duckdb_threads} threads; the rest is dbt's own"
+    )
+    for node in found[:6]:
+        click.echo(f"    {node['execution_time']:6.1f} s  {node['unique_id']}")
+    click.echo(f"{'within' if seconds <= LIMIT else 'over'} the limit of {LIMIT} s")
+    if seconds > LIMIT:
+        raise click.exceptions.Exit(1)
+
+
+def _sizes(settings: Settings) -> None:
+    connection = open_build(settings)
+    try:
+        count = "select count(*), count(*) filter (not is_simulated) from marts.dim_profiles"
+        click.echo("    {:,} profiles, {:,} of them real".format(*connection.execute(count).fetchall()[0]))
+        sizes = dict(
+            connection.execute("select segment_name, count(*) from marts.fct_segment_memberships group by 1").fetchall()
+        )
+        tables = "select table_name from information_schema.tables where table_schema = 'segments' order by 1"
+        for (table,) in connection.execute(tables).fetchall():
+            name = table.removeprefix("seg_")
+            click.echo(f"    {name:<28} {sizes.get(name, 0):>7,}")
+    finally:
+        connection.close()

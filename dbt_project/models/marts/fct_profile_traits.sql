@@ -1,0 +1,38 @@
+-- The list of traits is the generated macro segment_traits().
+with states as (
+    select * from {{ ref('int_segments__profiles') }}
+),
+
+known as (
+    {% for name, is_number in segment_traits() %}
+    select
+        profile_id,
+        '{{ name }}' as trait_name,
+        cast(trait_{{ name }} as {{ dbt.type_string() }}) as trait_value,
+        {{ 'cast(trait_' ~ name ~ ' as double)' if is_number else 'cast(null as double)' }} as trait_number,
+        is_simulated,
+        as_of
+    from states
+    where trait_{{ name }} is not null
+    {{ 'union all' if not loop.last }}
+    {% else %}
+    select
+        profile_id,
+        profile_id as trait_name,
+        profile_id as trait_value,
+        cast(null as double) as trait_number,
+        is_simulated,
+        as_of
+    from states
+    where false
+    {% endfor %}
+)
+
+select
+    profile_id,
+    trait_name,
+    trait_value,
+    trait_number,
+    is_simulated,
+    as_of
+from known

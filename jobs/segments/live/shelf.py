@@ -1,0 +1,71 @@
+"""The events of a few profiles out of many, at a cost that does not grow with those of the others.
+
+DuckDB reads a column from end to end to find some profiles. So the events are also kept sorted by profile, in memory, with the
+place where each profile's begin; what has come since is read from the table, and put on the shelf when it is much.
+"""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+# With fewer events the table alone is as quick.
+WORTH = 200_000
+
+
+class Shelf:
+    """Fills `eval_events` from `known_events` for the profiles in `concerned`."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.rows: pa.Table | None = None
+        self.until = 0
+
+    def forget(self) -> None:
+        """Events have changed hands or were removed: all is read from the table, until it is shelved anew."""
+        self.rows, self.until = None, 0
+
+    def gather(self) -> None:
+        """From the shelf and from what has come since; from the table alone when most are concerned."""
+        if self._few_are_concerned():
+            self._shelve_when_worth()
+            if self.rows is not None:
+                self._pick(self.rows)
+                return
+        self.connection.execute(
+            "create or replace temp table eval_events as from known_events semi join concerned using (profile_id)"
+        )
+
+    def _few_are_concerned(self) -> bool:
+        asked, everybody = self._one("select count(*) from concerned"), self._one("select count(*) from attributes")
+        return asked * 5 < everybody
+
+    def _shelve_when_worth(self) -> None:
+        known = self._one("select count(*) from known_events")
+        shelved = self.rows.num_rows if self.rows is not None else 0
+        if known - shelved <= WORTH or (known - shelved) * 4 <= shelved:
+            return
+        self.until = self._one("select max(rowid) + 1 from known_events")
+        self.rows = self.connection.execute("from known_events order by profile_id").to_arrow_table().combine_chunks()
+        self.connection.register("shelf_rows", self.rows.select(["profile_id"]))
+        self.connection.execute(
+            "create or replace temp table shelf_places as select profile_id, min(place) as first, count(*) as many"
+            " from (select profile_id, row_number() over () - 1 as place from shelf_rows) group by profile_id"
+        )
+        self.connection.unregister("shelf_rows")
+
+    def _pick(self, rows: pa.Table) -> None:
+        run = self.connection.execute
+        places = run("select first, many from shelf_places semi join concerned using (profile_id)").fetchnumpy()
+        first, many = places["first"].astype(np.int64), places["many"].astype(np.int64)
+        within = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+        self.connection.register("shelf_rows", rows.take(pa.array(np.repeat(first, many) + within)))
+        run(
+            "create or replace temp table eval_events as from shelf_rows union all"
+            " select known_events.* from known_events semi join concerned using (profile_id)"
+            f" where known_events.rowid >= {self.until:d}"
+        )
+        self.connection.unregister("shelf_rows")
+
+    def _one(self, query: str) -> int:
+        return int(self.connection.execute(query).fetchone()[0] or 0)

@@ -1,0 +1,1 @@
+"""The dbt models, macros and schema YAML that are made from the definitions, and whether the committed ones equal them."""
