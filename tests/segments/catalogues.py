@@ -205,7 +205,7 @@ class Maker:
     def _trait_rule(self) -> Written:
         kinds = self.kinds()
         name = self._read((*self.traits, *self.traits, *ATTRIBUTES))
-        if kinds[name] in NUMERIC and name not in self.with_percent and self.chance(25):
+        if kinds[name] in NUMERIC and name not in self.with_percent and self.chance(40):
             self.percent = True
             return {"trait": name, self.pick(("top_percent", "bottom_percent")): self.pick(pools.PERCENTS)}
         return {"trait": name} | self._fitting(kinds[name])

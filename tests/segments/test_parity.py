@@ -19,7 +19,7 @@ from segments.oracle import Oracle
 from segments.streaming import streamed
 from segments.worlds import MICROSECOND, Case, Group, worlds
 
-DRAWN, CASES = 150, 2000
+DRAWN, CASES = 1_000, 2_000
 LONG_AFTER = timedelta(days=9_000)
 
 
@@ -79,6 +79,7 @@ def test_batch_stream_and_oracle_agree(
     def check(case: Case) -> None:
         duck, oracle = Duck(connection, case.world), Oracle(case.world, seen)
         duck.ask((name, moment) for group in case.groups for name, moment in group.likely)
+        duck.chase(5)
         for group in case.groups:
             check_batch(duck, oracle, group)
             check_due(duck, oracle, group)

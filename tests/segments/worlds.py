@@ -129,7 +129,7 @@ def _event(draw: Callable[..., Any], number: int, profiles: tuple[str, ...], bas
 
     effective = base + pick(pools.HALF_HOURS) * timedelta(minutes=30) + pick(pools.TICKS) * MICROSECOND
     return Event(
-        profile_id=pick(profiles),
+        profile_id=pick((profiles[0], *profiles)),
         event_key=hashlib.sha256(str(number).encode()).hexdigest()[:8],
         name=pick(pools.NAMES),
         effective_at=effective,
@@ -151,7 +151,8 @@ def interesting(catalogue: Catalogue, events: list[Event], zone: str, day: date)
     """The instants at which an answer may change: receipts, ends of windows, days that begin; and a time long after all."""
     text = str([item.header for kind in (catalogue.traits, catalogue.segments) for item in kind.values()])
     lengths = [length for spoken, length in pools.DURATIONS.items() if f"'{spoken}'" in text]
-    edges = {start_of_day(day + timedelta(days=days), name) for days in (-7, 0, 1, 7) for name in (zone, "UTC")}
+    zones = {item.header.time_zone for kind in (catalogue.traits, catalogue.segments) for item in kind.values()}
+    edges = {start_of_day(day + timedelta(days=days), name) for days in (-7, -1, 0, 1, 2, 7) for name in zones}
     edges |= {start_of_day(date(2019, 1, 1), zone), datetime(2040, 1, 1)}
     for event in events:
         edges |= {event.effective_at, event.received_at, *(event.effective_at + length for length in lengths)}
