@@ -234,7 +234,7 @@ def _judge(settings: Settings) -> None:
     catalogue = load(settings.home / "definitions")
     process = Process(Context(settings, Clock(), "judge"), catalogue)
     process.open()
-    moment = process.told_at
+    moment = process.reached
     assert moment is not None
     ours = {(row["profile_id"], row["segment"]) for row in process.live.memberships().to_pylist()}
     process.sources._resolve_silver(None)
