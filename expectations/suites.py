@@ -40,9 +40,9 @@ Severity: TypeAlias = Literal["critical", "warning"]
 KEY_NUMBER = "key_number"
 # A suite without these has been emptied, whatever else it holds.
 MANDATORY = ("columns", "row_count", "key_unique")
-# Derived tables: a narrower segment, a consent withdrawn or a new model shrinks them for good reasons, and a gate that
-# blocked would keep the smaller table from ever being published. The lake's gold_* tables are derived as well.
-MAY_SHRINK = ("fct_segment_memberships", "fct_recommendations", "fct_profile_clusters")
+# Derived tables: a narrower segment, a trait less, a consent withdrawn or a new model shrinks them for good reasons, and a
+# gate that blocked would keep the smaller table from ever being published. The lake's gold_* tables are derived as well.
+MAY_SHRINK = ("fct_segment_memberships", "fct_profile_traits", "fct_recommendations", "fct_profile_clusters")
 
 
 @dataclass(frozen=True)

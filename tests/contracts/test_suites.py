@@ -20,6 +20,7 @@ CASES = [
 # Tables that are computed from others and may lose rows for good reasons.
 DERIVED = {
     "fct_segment_memberships",
+    "fct_profile_traits",
     "fct_recommendations",
     "fct_profile_clusters",
     "gold_recommendations",
