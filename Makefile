@@ -162,7 +162,7 @@ bench-ingest: setup ## the ingest stream beside a DuckDB + delta-rs loop, its gr
 bench-warehouse: setup ## a whole build of the warehouse beside an incremental one; PART=incremental SIZE=10000000
 	@$(BIN)/python benchmarks/warehouse.py $(PART) $(if $(SIZE),--size $(SIZE))
 
-bench-segments: setup ## segments: PART=build for the dbt models; stream for how soon changes are told, kills for crashes, scale for cost by profiles
+bench-segments: setup ## PART=build: the shipped segments as dbt models; stream, kills, scale: how soon the evaluator tells, crashes, its cost by profiles
 	@$(BIN)/python benchmarks/$(if $(filter build,$(PART)),segments,segments_live).py $(PART)
 
 bench-identity: setup ## components beside scipy, planted attacks against the truth, undone merges; PART=scenario EVENTS=1000000

@@ -25,6 +25,7 @@ import numpy as np
 import psutil
 import pyarrow.parquet as pq
 from proctree import Usage
+from segments_decisions import report, write_triggers
 from segments_load import fill, shoppers_events, to_silver, write_definitions
 
 from jobs.core.catalog import lake_table
@@ -57,6 +58,7 @@ def a_home() -> Iterator[Settings]:
         settings = load_settings(home=str(folder))
         delta.ensure_all(settings)
         write_definitions(folder / "definitions")
+        write_triggers(folder / "definitions")
         yield settings
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -176,6 +178,7 @@ def _loaded(settings: Settings, *, minutes: float, rate: int, profiles: int, see
     if not kills:
         _memory(memory)
     _judge(settings)
+    report(settings)
 
 
 def _start(settings: Settings, log: Any) -> "subprocess.Popen[bytes]":

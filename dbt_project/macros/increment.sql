@@ -17,10 +17,11 @@
     {{ return('table') }}
 {%- endmacro %}
 
-{#- Deletes, before the model runs, the rows whose `key` (a column, columns in brackets; `own` here) is among the changes. -#}
+{#- Deletes, before the model runs, the rows whose `key` (a column, or columns in brackets; here `own`) has changed. -#}
 {% macro forget(key, changes, which='true', own=none) -%}
     {%- if var('increment') and is_incremental() -%}
-        delete from {{ this }} where {{ own or key }} in (select {{ key.strip('()') }} from {{ changes }} where {{ which }})
+        delete from {{ this }}
+        where {{ own or key }} in (select {{ key.strip('()') }} from {{ changes }} where {{ which }})
     {%- endif -%}
 {%- endmacro %}
 

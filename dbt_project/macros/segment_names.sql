@@ -64,5 +64,6 @@
         ('purchase_intent_score', true),
         ('rfm_class', false),
         ('spend_365d', true),
+        ('time_zone', false),
     ]) }}
 {%- endmacro -%}

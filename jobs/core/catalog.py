@@ -66,6 +66,8 @@ TABLES = _declare(
     LakeTable("identity_decisions", Layer.SILVER, "silver/identity_decisions"),
     LakeTable("identity_weights", Layer.SILVER, "silver/identity_weights"),
     LakeTable("segment_changes", Layer.SILVER, "silver/segment_changes"),
+    LakeTable("trigger_decisions", Layer.SILVER, "silver/trigger_decisions"),
+    LakeTable("journey_states", Layer.SILVER, "silver/journey_states"),
     LakeTable("gold_recommendations", Layer.GOLD, "gold/recommendations"),
     LakeTable("gold_profile_scores", Layer.GOLD, "gold/profile_scores"),
     LakeTable("gold_profile_clusters", Layer.GOLD, "gold/profile_clusters"),

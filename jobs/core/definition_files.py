@@ -41,12 +41,17 @@ class DefinitionFile(Generic[Item]):
 
 def spoken(place: Place, text: str) -> str:
     """The text with its place in front: `rule.all.0.gte: …`."""
-    return f"{'.'.join(map(str, place))}: {text}" if place else text
+    return f"{'.'.join(_shown(str(step)) for step in place)}: {text}" if place else text
+
+
+def _shown(name: str) -> str:
+    """A name that breaks no line and no terminal."""
+    return name if name.isprintable() else ascii(name)
 
 
 def label_of(path: Path) -> str:
     """Folder and file."""
-    return f"{path.parent.name}/{path.name}"
+    return f"{_shown(path.parent.name)}/{_shown(path.name)}"
 
 
 Judge = Callable[[Mapping[str, Any]], Iterable[Found]]

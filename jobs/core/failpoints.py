@@ -41,6 +41,8 @@ class Failpoint(StrEnum):
     AFTER_CHECKPOINT_BEFORE_SYNC = "after_checkpoint_before_sync"
     AFTER_SYNC_BEFORE_REPLACE = "after_sync_before_replace"
     BEFORE_SEGMENT_CHANGES = "before_segment_changes"
+    BEFORE_TRIGGER_DECISIONS = "before_trigger_decisions"
+    AFTER_TRIGGER_DECISIONS_BEFORE_JOURNEYS = "after_trigger_decisions_before_journeys"
     AFTER_SEGMENT_CHANGES_BEFORE_SPARK_COMMIT = "after_segment_changes_before_spark_commit"
     AFTER_REPLACE_BEFORE_SIDECAR = "after_replace_before_sidecar"
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import yaml
@@ -16,6 +17,7 @@ import yaml
 LARGEST_BYTES = 128 * 1024
 MOST_NODES = 10_000
 DEEPEST = 48
+LONGEST_NUMBER = 15
 
 ANCHORS = "anchors and aliases (& and *) are not read: write it out; quote it if text is meant"
 TRUTHS = {"true": True, "false": False}
@@ -57,13 +59,6 @@ class Node:
             line = node.line
         return line
 
-    def at(self, path: tuple[str | int, ...]) -> "Node | None":
-        """What stands at the path, None when nothing does."""
-        node: Node | None = self
-        for step in path:
-            node = node.items.get(step) if node else None
-        return node
-
     def nulls(self, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
         """Paths of the values that are null."""
         if self.value is None:
@@ -94,8 +89,8 @@ def read(content: bytes) -> tuple[Node | None, list[Fault]]:
         return None, [*builder.faults, error.fault]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        text = f"not readable YAML: {' '.join(filter(None, (error.context, error.problem)))}"
-        return None, [*builder.faults, Fault(mark.line + 1 if mark else 1, text)]
+        said = " ".join(f"{error.context or ''} {error.problem or ''}".split())
+        return None, [*builder.faults, Fault(mark.line + 1 if mark else 1, f"not readable YAML: {said}")]
     return builder.root, builder.faults
 
 
@@ -142,9 +137,19 @@ def _quote(text: str) -> str:
     known = {"yes": "true", "on": "true", "y": "true", "true": "true"} | dict.fromkeys(
         ("no", "off", "n", "false"), "false"
     )
-    meant = known.get(text.lower(), "")
+    meant = known.get(text.lower()) or _number(text)
     also = f", or write {meant}" if meant else ""
     return f'{text} is not text in every YAML: quote it ("{text}"){also}'
+
+
+def _number(text: str) -> str:
+    """The plain spelling of a number, empty when it is none or a very long one."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return ""
+    is_short = number.is_finite() and -LONGEST_NUMBER < number.adjusted() < LONGEST_NUMBER
+    return format(number, "f") if is_short else ""
 
 
 def _moment(text: str) -> date | datetime:
@@ -205,7 +210,7 @@ class _Builder:
         if event.anchor is not None:
             raise StrictYamlError(line, ANCHORS)
         if event.tag is not None:
-            raise StrictYamlError(line, f"a tag ({event.tag}) is not read: leave it out; quote it if text is meant")
+            raise StrictYamlError(line, f"a tag ({event.tag!r}) is not read: leave it out; quote it if text is meant")
         self._nodes += 1
         if self._nodes > MOST_NODES:
             raise StrictYamlError(line, f"more than {MOST_NODES:,} values; split the definition")

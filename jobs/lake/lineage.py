@@ -55,7 +55,7 @@ BUILT_FROM = (
     )
     + SUBJECTS
     + SCORES
-    + _lake("gold_profile_scores", "identity_ledger")
+    + _lake("gold_profile_scores", "identity_ledger", "trigger_decisions", "journey_states", "ops_sync_outcomes")
 )
 STREAMED = _lake(
     "bronze_messages", "silver_events", "silver_records", "silver_identifiers", "consents", "quarantine_messages",
@@ -82,7 +82,8 @@ STAGES: dict[str, tuple[tuple[Dataset, ...], tuple[Dataset, ...]]] = {
     "warehouse.publish": (_place("warehouse", "build"), _marts()),
     "warehouse.export": (_marts(), _place("export", "marts")),
     "segments.stream": (
-        _lake("silver_events", "silver_identifiers", "ops_blocked_identifiers") + SUBJECTS + _marts(), _lake("segment_changes"),
+        _lake("silver_events", "silver_identifiers", "ops_blocked_identifiers") + SUBJECTS + _marts() + _lake("ops_sync_outcomes"),
+        _lake("segment_changes", "trigger_decisions", "journey_states"),
     ),
     "models.train": (_marts() + _lake("identity_weights"), _place("models", "champion") + _lake("ops_model_metrics")),
     "models.score": (_marts() + _place("models", "champion"), SCORES),

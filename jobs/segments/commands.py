@@ -10,6 +10,8 @@ from jobs.core.command import HintingGroup, hint, pass_context
 from jobs.core.context import Context
 from jobs.core.errors import PermanentError, UsageError
 from jobs.segments import live_commands
+from jobs.segments.change import commands as change_commands
+from jobs.segments.scenarios.commands import test_command
 
 
 @click.group(cls=HintingGroup)
@@ -26,6 +28,7 @@ def group() -> None:
       c360 segments preview coupon_lovers     count the members before you build
       c360 segments compile                   write the dbt models, their tests, the macro
       c360 segments compile --check           change nothing, exit 1 on drift
+      c360 segments test --all                play the scenarios: members and decisions on a simulated clock
       c360 segments stream --continuous       keep members up to date, event by event
     """
 
@@ -51,7 +54,7 @@ def compile_command(context: Context, check: bool) -> None:
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="[FILE…]")
 @pass_context
 def check(context: Context, files: tuple[Path, ...]) -> None:
-    """Judge the definitions of traits and segments; every problem in a line with file, line and remedy, and exit 1.
+    """Judge all definitions, scenarios too; every problem in a line with file, line and remedy, and exit 1.
 
     Every file is judged against all others. Of named files alone the problems are told, those elsewhere are counted. Named files
     may lie outside of the project, and then stand in for those of the same name.
@@ -64,11 +67,12 @@ def check(context: Context, files: tuple[Path, ...]) -> None:
     """
     from jobs.core.definition_files import label_of
     from jobs.core.definitions import DefinitionError
-    from jobs.segments.language import catalogue
+    from jobs.segments.every_file import judge
+    from jobs.segments.language.catalogue import DEFINITIONS
 
     root = context.settings.project_root
-    inside = (root / catalogue.DEFINITIONS).resolve()
-    found = catalogue.check(root, drafts=[path for path in files if not path.resolve().is_relative_to(inside)])
+    inside = (root / DEFINITIONS).resolve()
+    found = judge(root, [path for path in files if not path.resolve().is_relative_to(inside)])
     labels = {label_of(path.resolve()) for path in files}
     for remark in found.remarks:
         if not labels or remark.label in labels:
@@ -78,7 +82,7 @@ def check(context: Context, files: tuple[Path, ...]) -> None:
         told.append(f"problems in other files: {hidden}; to see them: c360 segments check")
     if told:
         raise DefinitionError("\n".join(told))
-    click.echo(f"{len(files) or len(found.catalogue.traits) + len(found.catalogue.segments)} definitions are right")
+    click.echo(f"{len(files) or found.count} definitions are right")
 
 
 @group.command("list")
@@ -153,5 +157,6 @@ def preview(context: Context, name: str, sample: float | None) -> None:
     click.echo(spoken(preview(context.settings, catalogue, name, sample)))
 
 
-for command in (live_commands.stream, live_commands.replay, live_commands.evaluate):
+REVIEW = (change_commands.explain, change_commands.diff)
+for command in (*REVIEW, live_commands.stream, live_commands.replay, live_commands.evaluate, test_command):
     group.add_command(command)

@@ -19,6 +19,8 @@ from jobs.core.errors import ExitCode
 def stream(context: Context, *, continuous: bool, every: str, definitions: Path | None) -> None:
     """Keep the members of all segments up to date, and write every entry and exit to segment_changes.
 
+    In the same micro-batch triggers and journeys are decided, into trigger_decisions and journey_states.
+
     Reads the events of silver as they come, new builds and identity runs, and what time alone changes. Needs no published
     warehouse unless a rule names one of its columns. One at a time; after a crash it goes on where it was.
 
@@ -29,8 +31,9 @@ def stream(context: Context, *, continuous: bool, every: str, definitions: Path 
       c360 segments stream --continuous --every '10 seconds'
     """
     from jobs.segments.live.stream import run_stream
+    from jobs.segments.triggers.service import beside
 
-    told = run_stream(context, every=every if continuous else None, definitions=definitions)
+    told = run_stream(context, every=every if continuous else None, definitions=definitions, beside=beside)
     click.echo(f"{told} changes told")
 
 
@@ -54,6 +57,8 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetim
 @click.option("--seed", type=int, help="Seed of the random moments.  [default: the setting C360_SEED]")
 @click.option("--batches", type=click.IntRange(1, 1000), default=4, show_default=True,
               help="Micro-batches between two comparisons.")  # fmt: skip
+@click.option("--definitions", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Folder with segments/ and traits/, instead of the project's.")  # fmt: skip
 @pass_context
 def replay(
     context: Context,
@@ -64,6 +69,7 @@ def replay(
     instants: int | None,
     seed: int | None,
     batches: int,
+    definitions: Path | None,
 ) -> None:
     """Run a period of the lake through the stream's evaluator and compare its members with the batch's.
 
@@ -74,10 +80,12 @@ def replay(
       c360 segments replay --from 2017-12-25 --to 2018-01-02 --every 6h
       c360 segments replay --from 2017-12-25 --to 2018-01-02 --instants 50 --seed 7
     """
+    from jobs.segments.language.catalogue import load
     from jobs.segments.live.replay import run_replay, sampled
 
     moments = sampled(start, end, every=every, count=instants, seed=context.settings.seed if seed is None else seed)
-    click.echo(run_replay(context, start, moments, batches=batches))
+    catalogue = load(definitions or context.settings.project_root)
+    click.echo(run_replay(context, start, moments, batches=batches, catalogue=catalogue))
 
 
 @click.command()

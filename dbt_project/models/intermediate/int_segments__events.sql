@@ -25,6 +25,7 @@ select
     {{ segment_property_text("properties", "'$.email_id'") }} as email_id_text,
     {{ segment_property_text("properties", "'$.path'") }} as path_text,
     {{ segment_property_text("properties", "'$.product_id'") }} as product_id_text,
+    {{ segment_property_text("properties", "'$.timezone'") }} as timezone_text,
     {{ segment_property_number("properties", "'$.total'") }} as total_number
 from eval_events
 where
@@ -40,5 +41,6 @@ where
         'Product Removed',
         'Product Viewed',
         'Products Searched',
+        'identify',
         'page'
     )

@@ -47,6 +47,7 @@ marked as (
         name = 'Email Delivered' as is_email_delivered_34b698,
         name = 'Email Link Clicked' as is_email_link_clicked_cbc9c5,
         name = 'Email Opened' as is_email_opened_4644f1,
+        name = 'identify' as is_identify_0f0243,
         name = 'Order Completed' and coalesce(currency_text = 'USD', false) as is_order_completed_3fbe23,
         name = 'Order Completed' as is_order_completed_b9000e,
         name in ('Order Completed', 'Product Removed') as is_order_completed_product_removed_7ce159,
@@ -247,6 +248,7 @@ measured as (
             sum(total_number) filter (where is_order_completed_3fbe23 and effective_at > as_of - interval '365' day),
             0
         ) as sum_total_order_completed_189a87,
+        {{ segment_last_by("timezone_text", "effective_at", "receive_position", "event_key") }} filter (where is_identify_0f0243 and not timezone_text is null) as last_value_timezone_identify_4d4e09,
         coalesce(
             bool_or(
                 cast(not did_product_viewed_then_page_left_d00d38_2 is null
@@ -679,7 +681,10 @@ made_1 as (
         cast(least(count_products_searched_e84050 * 5, 15) + least(distinct_product_id_product_viewed_035d6e * 4, 40) + least(count_product_added_2d24d4 * 10, 40) + least(count_page_left_ad332a * 5, 15) + case when count_product_viewed_37a0c9 >= 1 then 10 else 0 end + case when count_cart_abandoned_a68575 >= 1 then 15 else 0 end + case when count_order_completed_41bd6f >= 1 then -20 else 0 end as bigint) as trait_purchase_intent_score,
 
         -- trait spend_365d
-        sum_total_order_completed_189a87 as trait_spend_365d
+        sum_total_order_completed_189a87 as trait_spend_365d,
+
+        -- trait time_zone
+        last_value_timezone_identify_4d4e09 as trait_time_zone
     from profile_rows
 ),
 
@@ -985,6 +990,9 @@ result as (
 
         -- trait rfm_class
         trait_rfm_class,
+
+        -- trait time_zone
+        trait_time_zone,
 
         -- trait next_best_message
         trait_next_best_message,

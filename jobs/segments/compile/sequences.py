@@ -43,14 +43,14 @@ def chained(rule: SequenceRule, name: str, marks: list[exp.Expr], unwanted: exp.
     columns: list[tuple[str, exp.Expr]] = []
     if unwanted is not None:
         seen = sql("count(case when :unwanted then 1 end)", unwanted=unwanted)
-        columns.append((f"{name}_breaks", _window(seen, keys, "UNBOUNDED", None)))
+        columns.append((f"{name}_breaks", window(seen, keys, "UNBOUNDED", None)))
         keys = [*keys, f"{name}_breaks"]
     for place, (step, mark) in enumerate(zip(rule.sequence, marks, strict=True), start=1):
         here = exp.and_(mark, sql(":same is not null", same=column(same.column))) if same else mark
         begun: exp.Expr = happened()
         if place > 1:
             frame = "UNBOUNDED" if step.within is None else micros(step.within)
-            begun = _window(sql("max(:before)", before=column(f"{name}_{place - 1}")), keys, frame, 1)
+            begun = window(sql("max(:before)", before=column(f"{name}_{place - 1}")), keys, frame, 1)
         columns.append((f"{name}_{place}", sql("case when :here then :begun end", here=here, begun=begun)))
     begun = column(f"{name}_{len(marks)}")
     match = sql(":begun is not null", begun=begun)
@@ -65,7 +65,7 @@ def unfollowed(rule: FollowRule, name: str, mark: exp.Expr, unwanted: exp.Expr) 
     keys = [*PARTITION, *([same.column] if same else [])]
     here = exp.and_(mark, sql(":same is not null", same=column(same.column))) if same else mark
     follower = sql("count(case when :unwanted then 1 end)", unwanted=unwanted)
-    columns = ((f"{name}_followers", _window(follower, keys, 1, micros(rule.within), is_after=True)),)
+    columns = ((f"{name}_followers", window(follower, keys, 1, micros(rule.within), is_after=True)),)
     alone = exp.and_(here, sql(":followers = 0", followers=column(columns[0][0])))
     known_at = sql(":at + :within", at=happened(), within=interval(rule.within))
     holds, leaving = _any(exp.and_(alone, sql(":known_at <= :now", known_at=known_at, now=now())), rule.last)
@@ -84,17 +84,24 @@ def _any(match: exp.Expr, last: timedelta | None) -> tuple[exp.Expr, exp.Expr | 
     return sql("coalesce(bool_or(:recent), false)", recent=recent), due
 
 
-def _window(
-    aggregate: exp.Expr, keys: list[str], start: int | str, end: int | None, *, is_after: bool = False
+def window(
+    aggregate: exp.Expr, keys: list[str], start: int | str, end: int | str | None, *, is_after: bool = False
 ) -> exp.Expr:
-    """The aggregate over the events from `start` to `end` microseconds before (or after) the row's; None: the row's moment."""
+    """The aggregate over the events from `start` to `end` microseconds before (or after) the row's.
+
+    A text is SQL's own bound (UNBOUNDED); None the row's moment.
+    """
     side = "FOLLOWING" if is_after else "PRECEDING"
     spec = exp.WindowSpec(
         kind="RANGE",
-        start=start if isinstance(start, str) else exp.Literal.number(start),
+        start=_bound(start),
         start_side=side,
-        end="CURRENT ROW" if end is None else exp.Literal.number(end),
+        end="CURRENT ROW" if end is None else _bound(end),
         end_side=None if end is None else side,
     )
     order = exp.Order(expressions=[exp.Ordered(this=column(TIME), nulls_first=True)])
     return exp.Window(this=aggregate, partition_by=[column(key) for key in keys], order=order, spec=spec)
+
+
+def _bound(bound: int | str) -> exp.Expr | str:
+    return bound if isinstance(bound, str) else exp.Literal.number(bound)

@@ -1,6 +1,6 @@
 """What can be said of one definition when all names are known: its name, its texts, what it refers to, what it compares."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from jobs.core.command import hint
 from jobs.core.explained import Found, Place
@@ -11,6 +11,7 @@ from jobs.segments.language.rules import EventRule, TraitRule
 from jobs.segments.language.text import refused
 from jobs.segments.language.traits import MADE, Choice, Choose, Kind, Priority, Ratio
 from jobs.segments.language.units import Shape
+from jobs.segments.language.walk import Reference
 
 DEEPEST_RULE = 12
 MOST_PARTS = 500
@@ -54,8 +55,13 @@ def _texts(draft: Draft) -> Iterator[Found]:
 
 
 def _references(draft: Draft, names: Names) -> Iterator[Found]:
+    return unknown(draft.refers, names)
+
+
+def unknown(references: Iterable[Reference], names: Names) -> Iterator[Found]:
+    """The references to what nobody has defined, each with the nearest name."""
     traits, segments = {*names.traits, *names.attributes}, set(names.segments)
-    for reference in draft.refers:
+    for reference in references:
         known = segments if reference.is_segment else traits
         if reference.name not in known | names.broken:
             what = "segment" if reference.is_segment else "trait"
@@ -72,9 +78,13 @@ def _parts(draft: Draft, names: Names) -> Iterator[Found]:
     if len(parts) > MOST_PARTS:
         yield Found((draft.key,), f"{len(parts)} parts, at most {MOST_PARTS} are taken: make segments of some")
     for place, shape in parts:
-        found = [*event_findings(shape, names.vocabulary, draft.header.time_zone), *_comparison(shape, names)]
-        for one in found:
-            yield type(one)((*place, *one.path), one.text)
+        yield from part_findings(place, shape, names, draft.header.time_zone)
+
+
+def part_findings(place: Place, shape: Shape, names: Names, zone: str) -> Iterator[Found]:
+    """What is wrong with one shape at its place: the events it asks for, what it compares."""
+    for one in (*event_findings(shape, names.vocabulary, zone), *_comparison(shape, names)):
+        yield type(one)((*place, *one.path), one.text)
 
 
 def _comparison(shape: Shape, names: Names) -> Iterator[Found]:

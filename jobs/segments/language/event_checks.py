@@ -10,6 +10,7 @@ from jobs.segments.language.compared import property_misfits
 from jobs.segments.language.events import Aggregate, Events, Matched, Measure
 from jobs.segments.language.rules import FollowRule, SequenceRule
 from jobs.segments.language.text import refused
+from jobs.segments.language.triggers import Absence
 from jobs.segments.language.units import Shape, instant
 from jobs.segments.language.vocabulary import Properties, Vocabulary
 
@@ -55,7 +56,7 @@ def _properties(shape: Matched, vocabulary: Vocabulary) -> Iterator[Found]:
         yield from _named(test.property_, (*place, "property"), [shape], vocabulary)
         for found in property_misfits(test, _fields([shape], vocabulary, test.property_)):
             yield Found((*place, *found.path), found.text)
-    if isinstance(shape, FollowRule) and shape.same:
+    if isinstance(shape, FollowRule | Absence) and shape.same:
         yield from _named(shape.same, ("same",), [shape, shape.not_followed_by], vocabulary, need="text")
     if isinstance(shape, Measure) and shape.of and shape.aggregate is not Aggregate.TIME:
         is_number = shape.aggregate in (Aggregate.SUM, Aggregate.MIN, Aggregate.MAX)
@@ -100,12 +101,9 @@ def _unfit(name: str, below: str, fields: list[FieldContract], need: str) -> str
     types = {field.type for field in fields}
     if any(field.pii is not PiiClass.NONE for field in fields):
         return f"{name} is personal: it is a token or dropped before rules are asked"
-    if below:
-        return (
-            None
-            if "object" in types
-            else f"{name}: {name.partition('.')[0]} holds no properties; a path goes through objects"
-        )
+    if below:  # what an object holds is under no contract
+        wrong = f"{name}: {name.partition('.')[0]} holds no properties; a path goes through objects"
+        return None if "object" in types else wrong
     if types <= set(LISTS):
         return f"{name} is a list or an object, and has no value of its own"
     if need == "number" and not types & set(NUMBERS):

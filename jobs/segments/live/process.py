@@ -26,18 +26,32 @@ from jobs.segments.live import ledger
 from jobs.segments.live.core import Live, Rider, after
 from jobs.segments.live.engines import LocalRunner, Runner
 from jobs.segments.live.sources import Sources, attribute_types
+from jobs.segments.live.state import Arrivals
 
 log = logging.getLogger(__name__)
 
 
 class Companion(Protocol):
-    """What looks at the same moments and tells something of its own (triggers), under transaction ids of its own."""
+    """What decides by the changes of members (triggers), in the same connection, and appends something of its own.
 
-    rider: Rider
+    It is called after the changes of a call have been told. A call that ends in between is not made again: `start` makes up for
+    it.
+    """
 
-    def tell(self, context: Context, *, mark: str, version: int, now: datetime) -> None:
-        """Appends once per (mark, version); called before the changes of the same call are told. A call that was not told to
-        its end is made again after a crash, and what it tells then may differ: append what the first one has not."""
+    def follow(self, catalogue: Catalogue) -> Catalogue:
+        """The catalogue with what it wants members to be kept of."""
+
+    def attach(self, connection: Any) -> Sequence[Rider]:
+        """Before anything is read; gives what is to be kept of events for it."""
+
+    def start(self, context: Context, now: datetime) -> None:
+        """After the evaluator has begun or recovered, and told what has changed since it stopped."""
+
+    def tell(self, context: Context, changes: pa.Table, arrivals: Arrivals, now: datetime) -> None:
+        """After each call of the evaluator."""
+
+    def next_due(self) -> datetime | None:
+        """The earliest moment at which it wants to be called without an event; UTC."""
 
 
 @dataclass
@@ -56,9 +70,11 @@ class Process:
         """Reads everything known, and where it stood; tells what has changed since it stopped."""
         settings, started = self.context.settings, perf_counter()
         catalogue = self.catalogue
+        for companion in self.companions:
+            catalogue = companion.follow(catalogue)
         connection = connect(settings)
         types = attribute_types(settings, list(catalogue.attributes))
-        riders = [companion.rider for companion in self.companions]
+        riders = [rider for companion in self.companions for rider in companion.attach(connection)]
         self.live = Live(connection, catalogue, types, riders, self.runner)
         self.sources = Sources(settings, self.live)
         arrivals = self.sources.load(processed_version(settings))
@@ -66,7 +82,11 @@ class Process:
         now = after(stood.moment.astimezone(UTC) if stood else None, self.context.clock.now())
         changes = self.live.recover(stood, now, arrivals) if stood else self.live.begin(now, arrivals)
         connection.execute("drop table owned_events")
-        self._tell_tick(changes, now)
+        fail_at(settings, Failpoint.BEFORE_SEGMENT_CHANGES)
+        ledger.append_tick(settings, changes)
+        self._count_told(changes, now)
+        for companion in self.companions:
+            companion.start(self.context, now)
         log.info(
             "%d segments over %d profiles, %s; %d changes, %.1f s", len(catalogue.segments), self._count("held"),
             f"last told {stood.moment:%Y-%m-%d %H:%M:%S}" if stood else "for the first time", changes.num_rows,
@@ -78,10 +98,11 @@ class Process:
         settings, started = self.context.settings, perf_counter()
         self.news()
         now = self._now()
-        changes = self.live.advance(now, self.sources.arrived(events))
+        arrivals = self.sources.arrived(events)
+        changes = self.live.advance(now, arrivals)
         fail_at(settings, Failpoint.BEFORE_SEGMENT_CHANGES)
-        self._tell_companions(f"{ledger.STREAM}:{checkpoint}", batch_id, now)
         ledger.append_batch(settings, changes, checkpoint=checkpoint, batch_id=batch_id)
+        self._tell_companions(changes, arrivals, now)
         fail_at(settings, Failpoint.AFTER_SEGMENT_CHANGES_BEFORE_SPARK_COMMIT)
         self._count_told(changes, now)
         log.info(
@@ -94,11 +115,11 @@ class Process:
         """What time alone changes, and what a build or an identity run has; None when there is nothing to look at."""
         found = self.news()
         now = self._now()
-        due = self.live.next_due()
+        due = self.next_due()
         if due is None or due > now:
             return found
         changes = self.live.advance(now)
-        self._tell_tick(changes, now)
+        self._tell_tick(changes, Arrivals(), now)
         log.info("tick: %d profiles were due, %d changes", self.live.evaluated, changes.num_rows)
         return changes
 
@@ -109,7 +130,7 @@ class Process:
         arrivals = self.sources.news()
         now = self._now()
         changes = self.live.advance(now, arrivals)
-        self._tell_tick(changes, now)
+        self._tell_tick(changes, arrivals, now)
         log.info(
             "build or identity has changed: %d profiles looked at, %d changes", self.live.evaluated, changes.num_rows
         )
@@ -121,23 +142,27 @@ class Process:
 
     def standing(self) -> str:
         """One line on how it stands."""
-        due = self.live.next_due()
+        due = self.next_due()
         when = f"next due {due:%Y-%m-%d %H:%M:%S}" if due else "nothing is due"
         return f"{self._count('held')} profiles, {self._count('known_events')} events, {self.told} changes told, {when}"
 
     def _now(self) -> datetime:
         return after(self.told_at, self.context.clock.now())
 
-    def _tell_tick(self, changes: pa.Table, now: datetime) -> None:
+    def next_due(self) -> datetime | None:
+        """The earliest moment at which time alone has something to do; UTC."""
+        found = [self.live.next_due(), *(companion.next_due() for companion in self.companions)]
+        return min((due for due in found if due is not None), default=None)
+
+    def _tell_tick(self, changes: pa.Table, arrivals: Arrivals, now: datetime) -> None:
         fail_at(self.context.settings, Failpoint.BEFORE_SEGMENT_CHANGES)
-        version = delta.last_transaction(self.context.settings, ledger.TABLE, ledger.TICKS) + 1
-        self._tell_companions(ledger.TICKS, version, now)
         ledger.append_tick(self.context.settings, changes)
+        self._tell_companions(changes, arrivals, now)
         self._count_told(changes, now)
 
-    def _tell_companions(self, mark: str, version: int, now: datetime) -> None:
+    def _tell_companions(self, changes: pa.Table, arrivals: Arrivals, now: datetime) -> None:
         for companion in self.companions:
-            companion.tell(self.context, mark=mark, version=version, now=now)
+            companion.tell(self.context, changes, arrivals, now)
 
     def _count_told(self, changes: pa.Table, now: datetime) -> None:
         self.told_at = now

@@ -53,7 +53,9 @@ class Ranks:
         return [zone.program.needs for zone in self.zones]
 
     def create(self) -> None:
-        """Makes the table, empty."""
+        """Makes the table, empty, and leaves nothing of an evaluator that was before in the connection."""
+        for zone in self.zones:
+            self.connection.execute(f"drop table if exists {zone.values}")
         self.connection.execute(
             "create or replace table ranked (percentile varchar, day timestamp, profile_id varchar)"
         )

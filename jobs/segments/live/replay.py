@@ -22,7 +22,6 @@ from jobs.lake.duck import connect
 from jobs.lake.schema import arrow_schema
 from jobs.segments.evaluate.event_files import members_of
 from jobs.segments.evaluate.local import Evaluator
-from jobs.segments.language.catalogue import load
 from jobs.segments.language.model import Catalogue
 from jobs.segments.live.core import Live
 from jobs.segments.live.sources import Sources, attribute_types
@@ -59,21 +58,15 @@ def sampled(start: datetime, end: datetime, *, every: str | None, count: int | N
 
 
 def run_replay(
-    context: Context,
-    start: datetime,
-    moments: Sequence[datetime],
-    *,
-    batches: int = 4,
-    catalogue: Catalogue | None = None,
+    context: Context, start: datetime, moments: Sequence[datetime], *, catalogue: Catalogue, batches: int = 4
 ) -> str:
     """One line on how it went; raises GateError (exit code 3) when stream and batch differ anywhere."""
     settings = context.settings
     delta.ensure_all(settings)
-    definitions = catalogue or load(settings.project_root)
     with ExitStack() as stack:
         connection, other = (stack.enter_context(connect(settings)) for _ in range(2))
-        live = Live(connection, definitions, attribute_types(settings, list(definitions.attributes)))
-        run = Replay(live, Batch(other, definitions), batches)
+        live = Live(connection, catalogue, attribute_types(settings, list(catalogue.attributes)))
+        run = Replay(live, Batch(other, catalogue), batches)
         run.prepare(settings)
         run.begin(start)
         differences = [row for moment in moments for row in run.compared(moment)]

@@ -9,6 +9,7 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,10 +27,11 @@ from jobs.lake.locks import segments_lock
 from jobs.lake.runs import stage
 from jobs.lake.session import open_session
 from jobs.segments.language.catalogue import load
+from jobs.segments.language.model import Catalogue
 from jobs.segments.live import ledger
 from jobs.segments.live.engines import SizedRunner
 from jobs.segments.live.owners import KINDS
-from jobs.segments.live.process import Process, found_stream
+from jobs.segments.live.process import Companion, Process, found_stream
 from jobs.segments.live.spark_runner import SparkRunner
 
 log = logging.getLogger(__name__)
@@ -102,6 +104,14 @@ def start_stream(session: SparkSession, process: Process, *, every: str | None) 
     return (writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)).start()
 
 
+Beside = Callable[[Path, Catalogue], Sequence[Companion]]
+
+
+def alone(_: Path, __: Catalogue) -> Sequence[Companion]:
+    """Nothing works beside the evaluator."""
+    return ()
+
+
 @dataclass
 class Service:
     """The running evaluator; `stop` may be called from a signal handler or another thread."""
@@ -109,6 +119,7 @@ class Service:
     context: Context
     every: str | None
     definitions: Path | None = None
+    beside: Beside = alone
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> int:
@@ -123,7 +134,8 @@ class Service:
             session = open_session(settings, "c360-segments")
             big = SparkRunner(lambda: session, settings.home / "spark" / "segments_round")
             runner = SizedRunner(settings.segments_local_profiles, big)
-            process = Process(self.context, catalogue, runner)
+            companions = self.beside(self.definitions or settings.project_root, catalogue)
+            process = Process(self.context, catalogue, runner, companions)
             try:
                 process.open()
                 query = start_stream(session, process, every=self.every)
@@ -172,9 +184,10 @@ def _stopped(error: Exception | None) -> PermanentError:
     )
 
 
-def run_stream(context: Context, *, every: str | None, definitions: Path | None = None) -> int:
-    """Runs the stream; with `every` until SIGTERM or SIGINT. `definitions`: another folder of them."""
-    service = Service(context, every, definitions)
+def run_stream(context: Context, *, every: str | None, definitions: Path | None = None, beside: Beside = alone) -> int:
+    """Runs the stream; with `every` until SIGTERM or SIGINT. `definitions`: another folder of them; `beside`: what else is at
+    work."""
+    service = Service(context, every, definitions, beside)
     if every:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, service.stop)

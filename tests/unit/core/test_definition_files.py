@@ -44,6 +44,7 @@ def problems(root: Path) -> list[str]:
         ('rule: {a: 1}\nallow_all: "yes"', "4: allow_all: expected true or false; found 'yes'"),
         ("rule: {a: 1}\nallow_all: 1", "4: allow_all: expected true or false; found 1"),
         ('rule: {a: 1}\nholdout: "0.1"', "4: holdout: expected a number; found '0.1'"),
+        ("rule: {a: 1}\nholdout: 1e-1", '4: 1e-1 is not text in every YAML: quote it ("1e-1"), or write 0.1'),
         ("rule: {a: 1}\nholdout: 1", "4: holdout: Input should be less than 1"),
         (
             "rule: {a: 1}\ntime_zone: Europe/Berln",
@@ -104,6 +105,16 @@ def test_two_files_cannot_have_one_name_and_none_is_passed_over(tmp_path: Path) 
         "segments/retail:1: folders are not searched: move its files up",
         "segments/tested.yaml:1: not read: the file of a definition ends in .yml",
     ]
+
+
+def test_what_is_told_breaks_no_line_and_no_terminal(tmp_path: Path) -> None:
+    segment(tmp_path, HEAD.format(name="tested") + 'rule: {a: 1}\n"own\\ner\\e[31m": 3\n')
+    segment(tmp_path, HEAD.format(name="tested") + "rule: {a: 1}\n", "a\nb")
+    assert [line.partition(" ")[0] for line in problems(tmp_path)] == [
+        "segments/'a\\nb.yml':1:",
+        "segments/tested.yml:4:",
+    ]
+    assert "'own\\ner\\x1b[31m': unknown key. Did you mean 'owner'?" in problems(tmp_path)[1]
 
 
 def test_python_in_a_tag_is_never_run(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What definitions say, held against traits, segments, events and their properties; what is told of what does not fit."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,9 +8,10 @@ from languagekit import catalogue, segment, trait, wrong
 
 from jobs.segments.language.catalogue import resolve
 from jobs.segments.language.checks import DEEPEST_RULE, MOST_PARTS
+from jobs.segments.language.judge import judge
 from jobs.segments.language.rules import TraitRule
 from jobs.segments.language.traits import Kind
-from jobs.segments.language.vocabulary import attributes
+from jobs.segments.language.vocabulary import attributes, of_contracts
 
 COUNT = trait("orders_30d", "{event: Order Completed, last: 30 days}")
 SPENT = trait("spent", "{event: Order Completed, sum: total}")
@@ -274,6 +276,15 @@ def test_without_contracts_any_event_may_be_named() -> None:
     found = resolve({}, {"tested": segment("tested", rule)}, {"points": Kind.WHOLE})
     assert found.attributes == {"points": Kind.WHOLE}
     assert list(found.segments) == ["tested"]
+
+
+def test_an_unknown_event_is_only_remarkable_where_a_source_takes_such() -> None:
+    rule = "{event: Quiz Ended, sum: points, where: [{property: lvl, gt: 3}], gte: 1}"
+    headers = {"tested": segment("tested", rule)}
+    judged = judge({}, headers, attributes(), replace(of_contracts(), takes_unknown=True))
+    assert judged.wrong == []
+    assert [one.found.text.partition(".")[0] for one in judged.remarks] == ["no contract has an event 'Quiz Ended'"]
+    assert judge({}, headers, attributes(), of_contracts()).remarks == []
 
 
 def test_attributes_are_those_of_the_contract() -> None:

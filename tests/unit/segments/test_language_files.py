@@ -9,15 +9,20 @@ import jsonschema
 import pytest
 import yaml
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 from languagekit import TOLD, Folder
 
 from jobs.core.clock import Clock
 from jobs.core.context import Context
+from jobs.core.definition_files import spoken
 from jobs.core.definitions import DefinitionError
 from jobs.core.errors import PermanentError
 from jobs.core.settings import PROJECT_ROOT
+from jobs.core.strict_yaml import read
 from jobs.segments.commands import group
 from jobs.segments.language.catalogue import DEFINITIONS, check, load
+from jobs.segments.language.drafts import rule_findings, value_findings
 from jobs.segments.language.schema import FOLDER, render
 
 BOMB = "\n".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9) if n else 'lol'}]" for n in range(9))
@@ -37,7 +42,11 @@ RULES = [
     ("rule: {trait: order_count, gte: NO}", 3, 'NO is not text in every YAML: quote it ("NO"), or write false'),
     ("rule:\n  trait: kids_count\n  in: [on]", 5, 'on is not text in every YAML: quote it ("on"), or write true'),
     ("rule: {trait: favourite_department, eq: ~}", 3, '~ is not text in every YAML: quote it ("~")'),
-    ("rule:\n  trait: favourite_department\n  eq: 1e3", 5, '1e3 is not text in every YAML: quote it ("1e3")'),
+    (
+        "rule:\n  trait: favourite_department\n  eq: 1e3",
+        5,
+        '1e3 is not text in every YAML: quote it ("1e3"), or write 1000',
+    ),
     (
         "rule:\n  trait: favourite_department\n  eq: 2024-01-01",
         5,
@@ -48,7 +57,7 @@ RULES = [
     ("rule:\n\ttrait: order_count", 4, "a tab; write blanks"),
     ("rule: {trait: order_count, gte: 3}\n---\nname: other", 4, "a second document begins here"),
     ("rule: &a {trait: order_count, gte: 3}", 3, "anchors and aliases (& and *) are not read"),
-    ("rule:\n  trait: order_count\n  gte: !!int 3", 5, "a tag (tag:yaml.org,2002:int) is not read"),
+    ("rule:\n  trait: order_count\n  gte: !!int 3", 5, "a tag ('tag:yaml.org,2002:int') is not read"),
     ("rule:\n  trait: order_count\n  get: 3", 5, "rule.get: unknown key. Did you mean 'gt'?"),
     ("rule:\n  all:\n    - event: page\n      whree: []", 6, "rule.all.0.whree: unknown key. Did you mean 'where'?"),
     (
@@ -195,6 +204,54 @@ def test_what_is_remarkable_is_no_problem(folder: Folder) -> None:
     ]
 
 
+KEYS = st.sampled_from(
+    [
+        "rule",
+        "all",
+        "any",
+        "not",
+        "trait",
+        "event",
+        "where",
+        "property",
+        "sequence",
+        "score",
+        "when",
+        "eq",
+        "in",
+        "last",
+    ]
+)
+ATOMS = (
+    st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.sampled_from(["page", "30 days"])
+    | st.none()
+)
+ANYTHING = st.recursive(
+    ATOMS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(content=st.dictionaries(KEYS, ANYTHING, min_size=1, max_size=3))
+def test_whatever_is_written_is_answered_in_lines(content: dict[str, Any]) -> None:
+    for found in (*rule_findings({"rule": content}), *value_findings({"value": content})):
+        assert spoken(found.path, found.text).isprintable()
+
+
+@given(
+    content=st.binary() | st.text().map(str.encode) | st.text(alphabet=" \n:-[]{}\"'&*!|>#%@`?,~ab01.").map(str.encode)
+)
+def test_whatever_stands_in_a_file_is_answered_in_lines(content: bytes) -> None:
+    root, faults = read(content)
+    assert all(fault.text.isprintable() and fault.line >= 1 for fault in faults)
+    assert root is not None or faults or yaml.safe_load(content) is None
+
+
 def test_two_folders_cannot_define_one_name(tmp_path: Path) -> None:
     for name in ("one", "two"):
         Folder(tmp_path / name).add("segments", "same", "rule: {event: page}\n")
@@ -305,11 +362,11 @@ class TestCommands:
         done = run(self.root, "schema")
         assert isinstance(done.exception, PermanentError)
         assert "segment.schema.json" in str(done.exception)
-        assert run(self.root, "schema", "--write").output == "2 files changed, 2 in all\n"
-        assert run(self.root, "schema").output == "2 files match\n"
+        assert run(self.root, "schema", "--write").output == "6 files changed, 6 in all\n"
+        assert run(self.root, "schema").output == "6 files match\n"
         (self.root / FOLDER / "trait.schema.json").write_text("{}", encoding="utf-8")
         assert "trait.schema.json" in str(run(self.root, "schema").exception)
 
 
 def test_the_committed_schemas_match_the_language() -> None:
-    assert run(PROJECT_ROOT, "schema").output == "2 files match\n"
+    assert run(PROJECT_ROOT, "schema").output == "6 files match\n"

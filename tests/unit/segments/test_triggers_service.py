@@ -1,0 +1,215 @@
+"""Triggers beside the evaluator over a lake: decided once, through a crash at each place where one would hurt."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from settingskit import make_settings
+
+from jobs.core.catalog import lake_table
+from jobs.core.clock import Clock
+from jobs.core.context import Context
+from jobs.core.profile_ids import founded_profile_id
+from jobs.core.settings import Settings
+from jobs.lake import delta
+from jobs.lake.schema import arrow_schema
+from jobs.segments.language.catalogue import load
+from jobs.segments.live.process import Process
+from jobs.segments.triggers.service import beside
+
+START = datetime(2024, 3, 4, 12, tzinfo=UTC)
+WHY = "description: Used by the tests of triggers.\n"
+FILES = {
+    "policy.yml": "default_zone: UTC\npurposes: {marketing: {caps: [{at_most: 9, within: 1 day}]}}\n",
+    "segments/buyers.yml": "rule: {event: Order Completed, last: 1 hour}\n",
+    "triggers/cart.yml": (
+        "occasion: {event: Product Added, not_followed_by: {event: Order Completed}, within: 10 minutes}\n"
+    ),
+    "triggers/bought.yml": "occasion: {enters: buyers}\n",
+    "triggers/gone.yml": "occasion: {leaves: buyers}\n",
+    "triggers/first.yml": "occasion: {event: Product Viewed}\nsends: false\nre_entry: once\n",
+    "journeys/trip.yml": (
+        "start: first\nexpires: 1 day\nsteps:\n  hello: {send: hello}\n  pause: {wait: 30 minutes}\n  bye: {send: bye}\n"
+    ),
+}
+ANNA, BERT = (founded_profile_id("user_id", user) for user in ("anna", "bert"))
+CHOSEN = ("name", "effective_at", "received_at", "receive_position", "is_simulated", "user_id", "loyalty_id",
+          "email_token", "phone_token", "anonymous_id", "properties")  # fmt: skip
+
+
+def at(minutes: float) -> datetime:
+    return START + timedelta(minutes=minutes)
+
+
+def event(user: str, name: str, minutes: float, late: float = 0) -> dict[str, Any]:
+    key = f"{user}-{name}-{minutes}"
+    plain = dict.fromkeys(lake_table("silver_events").contract.column_names)
+    times = {"occurred_at": at(minutes), "received_at": at(minutes + late), "effective_at": at(minutes)}
+    told = {"event_id": key, "source": "web", "is_simulated": False, "type": "track", "name": name, "user_id": user}
+    fixed = {"is_time_suspect": False, "receive_position": int(minutes * 1000), "event_date": at(minutes).date()}
+    return plain | times | told | fixed | {"properties": "{}", "flags": [], "body_hash": key,
+            "contract_version": 1, "message_id": key, "ingest_batch": "test"}  # fmt: skip
+
+
+class Shop:
+    """A lake and the process over it; each call has its own moment."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings: Settings = make_settings(folder / "home")
+        self.definitions = folder / "definitions"
+        for name, text in FILES.items():
+            file = self.definitions / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"name: {file.stem}\n{WHY}{text}")
+        (self.definitions / "traits").mkdir(exist_ok=True)
+        delta.ensure_all(self.settings)
+        self.batches = 0
+        self.open(0)
+
+    def open(self, minutes: float) -> None:
+        catalogue = load(self.definitions)
+        context = Context(self.settings, Clock(at(minutes)), "test")
+        self.process = Process(context, catalogue, companions=beside(self.definitions, catalogue))
+        self.process.open()
+
+    def comes(self, minutes: float, *events: dict[str, Any]) -> None:
+        rows = pa.Table.from_pylist(list(events), schema=arrow_schema(lake_table("silver_events").contract))
+        delta.append(self.settings, "silver_events", rows)
+        self.process.context = Context(self.settings, Clock(at(minutes)), "test")
+        chosen = rows.select(CHOSEN).append_column("event_key", pa.array([f"web|{e['event_id']}" for e in events]))
+        self.process.live.connection.register("batch_rows", chosen)
+        self.batches += 1
+        self.process.batch("batch_rows", checkpoint="test", batch_id=self.batches)
+
+    def ticks(self, minutes: float) -> None:
+        self.process.context = Context(self.settings, Clock(at(minutes)), "test")
+        self.process.tick()
+
+    def decided(self) -> list[str]:
+        return sorted(
+            f"{(row['decided_at'] - START) / timedelta(minutes=1):g} {row['message'] or row['trigger_name']} {row['decision']}"
+            f" {'anna' if row['profile_id'] == ANNA else 'bert'}"
+            for row in delta.read(self.settings, "trigger_decisions").to_pylist()
+        )
+
+    def stood(self) -> list[str]:
+        return sorted(
+            f"{(row['state_at'] - START) / timedelta(minutes=1):g} {row['step_name'] or row['reason']} {row['sequence']}"
+            for row in delta.read(self.settings, "journey_states").to_pylist()
+        )
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    made = Shop(tmp_path)
+    yield made
+    made.process.close()
+
+
+DECIDED = sorted(
+    [
+        *("1 first fire anna", "1 hello fire anna", "31 bye fire anna"),
+        *("14 cart fire anna", "20 cart cancel anna"),
+        *("3 bought fire bert", "63 bought cancel bert", "65 gone fire bert"),  # nobody has sent it in time
+        *("20 bought fire anna", "80 bought cancel anna", "82 gone fire anna"),
+    ]
+)
+STOOD = sorted(["1 hello 0", "1 pause 1", "31 finished 2"])
+
+
+def play(shop: Shop) -> None:
+    """A crash ends a call; the next start, a minute later, goes on."""
+    comes = [
+        (1.5, [event("anna", "Product Viewed", 1)]),
+        (3.5, [event("anna", "Product Added", 2), event("bert", "Order Completed", 3)]),
+        (15, None),
+        (21, [event("anna", "Order Completed", 20)]),
+        (40, None),
+        (130, None),
+    ]
+    for minutes, events in comes:
+        try:
+            shop.comes(minutes, *events) if events else shop.ticks(minutes)
+        except RuntimeError:
+            shop.process.close()
+            shop.open(minutes + 0.1)
+
+
+def test_decisions_and_states_are_told(shop: Shop) -> None:
+    play(shop)
+    assert shop.decided() == DECIDED
+    assert shop.stood() == STOOD
+    rows = delta.read(shop.settings, "trigger_decisions").to_pylist()
+    cart = next(row for row in rows if row["trigger_name"] == "cart" and row["decision"] == "fire")
+    assert (cart["delay_seconds"], cart["known_at"], cart["occasion_at"]) == (180, at(15), at(12))
+    assert cart["event_keys"] == ["web|anna-Product Added-2"]
+    assert (cart["reasons"], cart["is_simulated"]) == (None, False)
+    assert next(row["reasons"] for row in rows if row["decision"] == "cancel") == "undone"
+
+
+@pytest.mark.parametrize(
+    ("table", "turn", "place"),
+    [
+        ("segment_changes", 2, "before"),
+        ("trigger_decisions", 1, "before"),
+        ("trigger_decisions", 2, "before"),
+        ("trigger_decisions", 5, "after"),
+        ("journey_states", 1, "before"),
+        ("journey_states", 2, "after"),
+    ],
+)
+def test_a_crash_loses_and_doubles_nothing(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, table: str, turn: int, place: str
+) -> None:
+    append, seen = delta.append, list[str]()
+
+    def crashing(settings: Settings, name: str, rows: pa.Table, **more: Any) -> bool:
+        seen.append(name)
+        is_here = name == table and seen.count(table) == turn
+        if is_here and place == "before":
+            raise RuntimeError("a crash")
+        done = append(settings, name, rows, **more)
+        if is_here:
+            raise RuntimeError("a crash")
+        return done
+
+    monkeypatch.setattr(delta, "append", crashing)
+    play(shop)
+    monkeypatch.undo()
+    assert seen.count(table) >= turn
+    assert shop.decided() == DECIDED
+    assert shop.stood() == STOOD
+
+
+def test_what_was_sent_is_read_from_the_outcomes(shop: Shop) -> None:
+    shop.comes(2.5, event("anna", "Product Added", 2))
+    shop.ticks(15)
+    [occasion] = delta.read(shop.settings, "trigger_decisions").column("occasion_id").to_pylist()
+    row = {
+        "run_id": "r", "sync_name": "messages", "profile_id": occasion, "operation": "add", "outcome": "delivered",
+        "acknowledged_at": at(16), "recorded_at": at(16),
+    }  # fmt: skip
+    schema = arrow_schema(lake_table("ops_sync_outcomes").contract)
+    delta.append(shop.settings, "ops_sync_outcomes", pa.Table.from_pylist([row], schema=schema))
+    shop.comes(30, event("anna", "Order Completed", 15, late=14))
+    assert shop.decided() == ["14 cart fire anna", "29 bought fire anna", "29 cart regret anna"]
+
+
+def test_at_the_first_start_nothing_that_was_is_an_occasion(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.process.close()
+    rows = [
+        event("anna", "Product Viewed", -50),
+        event("anna", "Product Added", -5),
+        event("bert", "Order Completed", -9),
+    ]
+    schema = arrow_schema(lake_table("silver_events").contract)
+    delta.append(shop.settings, "silver_events", pa.Table.from_pylist(rows, schema=schema))
+    shop.open(0)
+    assert shop.decided() == []
+    shop.ticks(8)  # but what is still to be decided is
+    assert shop.decided() == ["7 cart fire anna"]
+    shop.process.close()
