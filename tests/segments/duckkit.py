@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from jobs.segments.evaluate.local import Evaluator
+from jobs.segments.language.model import Catalogue
 from segments.oracle import World
 
 TIME = pa.timestamp("us")
@@ -37,6 +38,24 @@ Asked = tuple[str, datetime]
 Answers = dict[str, Any]
 
 
+def tables(world: World) -> dict[str, pa.Table]:
+    """The relations that a query reads, those of who is asked about aside."""
+    rows = [{"profile_id": name, **row} for name, row in world.attributes.items()]
+    events = [vars(event) for event in world.history]
+    return {"eval_events": pa.Table.from_pylist(events, EVENTS), "attributes": pa.Table.from_pylist(rows, ATTRIBUTES)}
+
+
+def asked_table(asked: Iterable[Asked]) -> pa.Table:
+    """Who is asked about, and when."""
+    return pa.Table.from_pylist([{"profile_id": name, "as_of": moment} for name, moment in asked], ASKED)
+
+
+def named(catalogue: Catalogue, row: dict[str, Any]) -> Answers:
+    """The answers of a row by the names of their definitions."""
+    traits = {name: row[f"trait_{name}"] for name in catalogue.traits}
+    return traits | {name: row[f"in_{name}"] for name in catalogue.segments}
+
+
 class Duck:
     """One catalogue over one world on a connection; asked as often as one likes."""
 
@@ -44,9 +63,8 @@ class Duck:
         self.connection, self.catalogue = connection, world.catalogue
         self.evaluator = Evaluator(world.catalogue)
         self.found: dict[Asked, tuple[Answers, datetime | None]] = {}
-        rows = [{"profile_id": name, **row} for name, row in world.attributes.items()]
-        connection.register("eval_events", pa.Table.from_pylist([vars(event) for event in world.history], EVENTS))
-        connection.register("attributes", pa.Table.from_pylist(rows, ATTRIBUTES))
+        for name, table in tables(world).items():
+            connection.register(name, table)
 
     def ask(self, asked: Iterable[Asked]) -> dict[Asked, tuple[Answers, datetime | None]]:
         """The answers per profile and instant, with their due time. What was answered is not asked again."""
@@ -63,12 +81,7 @@ class Duck:
             self.ask(dues)
 
     def _query(self, asked: list[Asked]) -> None:
-        rows = [{"profile_id": name, "as_of": moment} for name, moment in asked]
-        self.connection.register("asked", pa.Table.from_pylist(rows, ASKED))
+        self.connection.register("asked", asked_table(asked))
         found = self.evaluator.evaluate(self.connection).to_pylist()
         assert len(found) == len(asked)
-        self.found |= {(row["profile_id"], row["as_of"]): (self._named(row), row["due_at"]) for row in found}
-
-    def _named(self, row: dict[str, Any]) -> Answers:
-        traits = {name: row[f"trait_{name}"] for name in self.catalogue.traits}
-        return traits | {name: row[f"in_{name}"] for name in self.catalogue.segments}
+        self.found |= {(row["profile_id"], row["as_of"]): (named(self.catalogue, row), row["due_at"]) for row in found}

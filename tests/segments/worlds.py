@@ -103,8 +103,8 @@ def written(catalogue: Catalogue) -> str:
 
 
 @st.composite
-def worlds(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Case:
-    """A catalogue with one history or three, and the instants at which they are looked at."""
+def worlds(draw: Callable[[st.SearchStrategy[Any]], Any], histories: str = "abc") -> Case:
+    """A catalogue with a history for each letter, or with one, and the instants at which they are looked at."""
     zone, day = pools.PLACES[draw(st.integers(0, len(pools.PLACES) - 1))]
     colours = palette(tuple(pools.VALUES[draw(st.integers(0, len(pools.VALUES) - 1))] for _ in range(4)))
     catalogue = Maker(draw, zone, day, colours).catalogue()
@@ -112,7 +112,7 @@ def worlds(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Case:
     attributes: dict[str, Mapping[str, Any]] = {}
     history: list[Event] = []
     groups = []
-    for letter in "abc" if draw(st.integers(0, 9)) else "a":
+    for letter in histories if draw(st.integers(0, 9)) else histories[:1]:
         profiles = tuple(f"{letter}{number}" for number in range(draw(st.integers(1, 3))))
         attributes |= {name: ROWS[draw(st.integers(0, len(ROWS) - 1))] for name in profiles}
         numbers = range(len(history), len(history) + draw(st.integers(0, 8)))

@@ -775,7 +775,6 @@ made_2 as (
             then 'at_risk'
             when coalesce(trait_orders_365d >= 1, false)
             then 'hibernating'
-            else cast(null as text)
         end as trait_rfm_class
     from made_1
 ),

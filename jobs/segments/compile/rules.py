@@ -177,5 +177,6 @@ class Writer:
 
 def _cases(branches: list[tuple[exp.Expr, exp.Expr]], otherwise: str | None) -> exp.Expr:
     case = exp.Case(ifs=[exp.If(this=condition, true=result) for condition, result in branches])
-    case.set("default", text(otherwise) if otherwise is not None else exp.cast(exp.null(), "varchar"))
+    if otherwise is not None:
+        case.set("default", text(otherwise))
     return case
