@@ -82,7 +82,7 @@ STAGES: dict[str, tuple[tuple[Dataset, ...], tuple[Dataset, ...]]] = {
     "warehouse.publish": (_place("warehouse", "build"), _marts()),
     "warehouse.export": (_marts(), _place("export", "marts")),
     "segments.stream": (
-        _lake("silver_events", "silver_identifiers", "ops_blocked_identifiers") + SUBJECTS + _marts() + _lake("ops_sync_outcomes"),
+        _lake("silver_events", "silver_identifiers", "ops_blocked_identifiers", "ops_sync_outcomes") + SUBJECTS + _marts(),
         _lake("segment_changes", "trigger_decisions", "journey_states"),
     ),
     "models.train": (_marts() + _lake("identity_weights"), _place("models", "champion") + _lake("ops_model_metrics")),

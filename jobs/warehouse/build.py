@@ -36,6 +36,8 @@ ALWAYS = "path:models/ops"
 # Unit tests judge the SQL, not the data: once is enough. An increment has the very SQL that built what it starts from, and
 # on Spark a query costs far more.
 NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
+# Tests of a selection look at what it builds and what that was built from, not at models of the published file beyond it.
+TESTS_OF_SELECTION = ("--indirect-selection", "buildable")
 BUILD_INFO = (
     "build_id varchar, built_at timestamp, lake_versions varchar, run_id varchar, epoch bigint, "
     "project varchar, mixed varchar[], as_of timestamp, lake_tables varchar"
@@ -66,7 +68,7 @@ def build(context: Context, stage: Stage, *, select: str | None = None, incremen
         if incremental:
             put_previous_aside(settings, file, reading)
         selection = [*select.split(), ALWAYS] if select else []
-        extra = NO_UNIT_TESTS if incremental else ("--full-refresh",)
+        extra = [*(NO_UNIT_TESTS if incremental else ("--full-refresh",)), *(TESTS_OF_SELECTION if select else ())]
         reading = replace(reading, increment=incremental)
         return _build_file(context, stage, file, reading, fence, selection=selection, extra=extra)
 

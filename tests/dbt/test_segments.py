@@ -50,7 +50,11 @@ def test_dbt_and_the_evaluator_say_the_same(warehouse: Warehouse, shipped: Catal
     assert (len(built) > 20, sorted(built)) == (True, sorted(members))
     built = warehouse.rows("select trait_name, profile_id, trait_value from marts.fct_profile_traits")
     assert sorted(built) == sorted(values)
-    assert {row[0] for row in built} == set(shipped.traits) - {"last_category_viewed", "longest_look_30d"}  # none there
+    assert {row[0] for row in built} == set(shipped.traits) - {
+        "last_category_viewed",
+        "longest_look_30d",
+        "time_zone",
+    }  # none there
 
 
 def test_traits_have_text_and_number(warehouse: Warehouse) -> None:

@@ -6,6 +6,7 @@ so do new profiles, and profiles that change hands. Their values are taken anew,
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from sqlglot import exp
@@ -34,6 +35,16 @@ class _Zone:
     def keys(self) -> list[str]:
         """Their names in `ranked`."""
         return [percentile.key for percentile in self.percentiles]
+
+    @cached_property
+    def members(self) -> str:
+        """The query for who is in them, over `valued`; written once, as are those of the values."""
+        return percentiles.ranked(self.percentiles, "valued")
+
+    @cached_property
+    def queries(self) -> dict[str, str]:
+        """Relation of events → the query of the values over it."""
+        return {events: over_typed(self.program, events).query() for events in ("known_events", "eval_events")}
 
 
 class Ranks:
@@ -135,14 +146,14 @@ class Ranks:
 
     def _value(self, zone: _Zone, events: str) -> None:
         """Adds the values of `days_asked`."""
-        query = over_typed(zone.program, events).query()
+        query = zone.queries[events]
         self.connection.execute(f"create table if not exists {zone.values} as {query} limit 0")
         self.connection.execute(f"insert into {zone.values} {query}")
 
     def _rank(self, zone: _Zone, day: datetime) -> None:
         run = self.connection.execute
         run(f"create or replace temp table valued as from {zone.values} where as_of = $day", {"day": day})
-        run(f"insert into ranked {percentiles.ranked(zone.percentiles, 'valued')}")
+        run(f"insert into ranked {zone.members}")
 
     def _forget(self, zone: _Zone, day: datetime) -> None:
         query = "delete from ranked where day = $day and percentile in (select unnest($keys))"
