@@ -25,6 +25,8 @@ ATTRIBUTES = {
 }
 NUMERIC = (Kind.WHOLE, Kind.NUMBER)
 COMPARISONS = ("gte", "eq", "ne", "gt", "lt", "lte", "in", "is_null")
+# Whose value is the first is seen only where several state one, so that these are drawn more often.
+AGGREGATES = (Aggregate.COUNT, *Aggregate, Aggregate.FIRST_VALUE, Aggregate.LAST_VALUE)
 DESCRIPTION = "Drawn by a test, for nobody"
 
 
@@ -175,7 +177,7 @@ class Maker:
 
     def measure(self, *aggregates: Aggregate) -> Written:
         """A measure, of any aggregate unless some are named."""
-        aggregate = self.pick(aggregates or (Aggregate.COUNT, *Aggregate))
+        aggregate = self.pick(aggregates or AGGREGATES)
         of: Written = {aggregate.value: self.pick(pools.PATHS)}
         if aggregate is Aggregate.COUNT:
             of = {}
@@ -186,7 +188,7 @@ class Maker:
     def _event(self) -> Written:
         if self.chance(40):
             return self.measure(Aggregate.COUNT)
-        aggregate = self.pick(tuple(Aggregate))
+        aggregate = self.pick(AGGREGATES)
         return self.measure(aggregate) | self._fitting(MADE[aggregate])
 
     def _fitting(self, kind: Kind) -> Written:
@@ -198,14 +200,14 @@ class Maker:
             return self._compared(COMPARISONS, self.palette.numbers)
         if kind is Kind.TEXT:
             return self._text_compared(("eq", "ne", "in", "contains", "starts_with", "is_null"), "s0", "b")
-        if self.chance(40):
-            return self._compared(COMPARISONS, (self.moment(), self.moment()))
+        if self.chance(60):
+            return self._compared(COMPARISONS, (self.moment(), *pools.MOMENTS, self.moment()))
         return {self.pick(("older_than", "newer_than")): self._duration()}
 
     def _trait_rule(self) -> Written:
         kinds = self.kinds()
-        name = self._read((*self.traits, *self.traits, *ATTRIBUTES))
-        if kinds[name] in NUMERIC and name not in self.with_percent and self.chance(40):
+        name = self._read((*self.traits, *self.traits, *ATTRIBUTES, "first_order_at"))
+        if kinds[name] in NUMERIC and name not in self.with_percent and self.chance(25):
             self.percent = True
             return {"trait": name, self.pick(("top_percent", "bottom_percent")): self.pick(pools.PERCENTS)}
         return {"trait": name} | self._fitting(kinds[name])

@@ -1,6 +1,6 @@
 """What worlds are drawn from: few of everything, so that things coincide, and the odd ones among them."""
 
-from datetime import date, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 # Each with a day on which its clock is changed: midnight left out or twice, half an hour, the hour after midnight twice.
 PLACES = (
@@ -72,4 +72,6 @@ INNER = (
 ODD_KEYS = ("", '"o.n": 1', '"P": 1', '"pp": "a"')
 
 COUNTS = (0, 1, 2, 3)
+# Those that attributes have, too.
+MOMENTS = (datetime(2018, 1, 1, tzinfo=UTC), datetime(2018, 11, 4, 4, tzinfo=UTC))
 PERCENTS = (50, 25, 75, 20, 33.3, 66.7, 99)

@@ -103,17 +103,21 @@ def written(catalogue: Catalogue) -> str:
 
 
 @st.composite
-def worlds(draw: Callable[[st.SearchStrategy[Any]], Any], histories: str = "abc") -> Case:
-    """A catalogue with a history for each letter, or with one, and the instants at which they are looked at."""
+def worlds(draw: Callable[[st.SearchStrategy[Any]], Any], histories: str = "abcde") -> Case:
+    """A catalogue with a history for each letter, and the instants at which they are looked at.
+
+    With percentiles it is one history of more people, as everybody counts for everybody.
+    """
     zone, day = pools.PLACES[draw(st.integers(0, len(pools.PLACES) - 1))]
     colours = palette(tuple(pools.VALUES[draw(st.integers(0, len(pools.VALUES) - 1))] for _ in range(4)))
-    catalogue = Maker(draw, zone, day, colours).catalogue()
+    maker = Maker(draw, zone, day, colours)
+    catalogue, ranks = maker.catalogue(), bool(maker.with_percent)
     base = start_of_day(day, zone)
     attributes: dict[str, Mapping[str, Any]] = {}
     history: list[Event] = []
     groups = []
-    for letter in histories if draw(st.integers(0, 9)) else histories[:1]:
-        profiles = tuple(f"{letter}{number}" for number in range(draw(st.integers(1, 3))))
+    for letter in histories if not ranks and draw(st.integers(0, 9)) else histories[:1]:
+        profiles = tuple(f"{letter}{number}" for number in range(draw(st.integers(1, 5 if ranks else 3))))
         attributes |= {name: ROWS[draw(st.integers(0, len(ROWS) - 1))] for name in profiles}
         numbers = range(len(history), len(history) + draw(st.integers(0, 8)))
         events = [_event(draw, number, profiles, base, colours) for number in numbers]
