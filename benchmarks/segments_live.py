@@ -176,6 +176,8 @@ def _loaded(settings: Settings, *, minutes: float, rate: int, profiles: int, see
     if service.returncode != 0:
         raise SystemExit((settings.home / "service.log").read_text()[-3000:])
     click.echo(f"{sent:,} events sent; evaluator: {usage.cpu:.0f} CPU-s, {usage.peak_bytes / 2**20:.0f} MiB peak")
+    rest = [*_command(settings)[:3], *_command(settings)[4:]]  # what is there, then an end
+    subprocess.run(rest, env=settings.child_environment, check=True, capture_output=True)
     _told(settings, began, after=WARM_UP_SECONDS if not kills else 0.0, judged=not kills)
     if not kills:
         _memory(memory)
@@ -194,7 +196,11 @@ def _catch_up(settings: Settings) -> None:
 
 
 def _start(settings: Settings, log: Any) -> "subprocess.Popen[bytes]":
-    command = [
+    return subprocess.Popen(_command(settings), env=settings.child_environment, stderr=log, stdout=log)
+
+
+def _command(settings: Settings) -> list[str]:
+    return [
         bin_path("c360"),
         "segments",
         "stream",
@@ -202,7 +208,6 @@ def _start(settings: Settings, log: Any) -> "subprocess.Popen[bytes]":
         "--definitions",
         str(settings.home / "definitions"),
     ]
-    return subprocess.Popen(command, env=settings.child_environment, stderr=log, stdout=log)
 
 
 def _resident(pid: int) -> int:
@@ -246,7 +251,7 @@ def _judge(settings: Settings) -> None:
     catalogue = load(settings.home / "definitions")
     process = Process(Context(settings, Clock(), "judge"), catalogue)
     process.open()
-    moment = process.told_at
+    moment = process.reached
     assert moment is not None
     ours = {(row["profile_id"], row["segment"]) for row in process.live.memberships().to_pylist()}
     process.sources._resolve_silver(None)

@@ -64,6 +64,7 @@ class Process:
     companions: Sequence[Companion] = ()
     lock: threading.RLock = field(default_factory=threading.RLock)
     told_at: datetime | None = None
+    reached: datetime | None = None
     told: int = 0
 
     def open(self) -> None:
@@ -79,7 +80,8 @@ class Process:
         self.sources = Sources(settings, self.live)
         arrivals = self.sources.load(processed_version(settings))
         stood = ledger.last(connection)
-        now = after(stood.moment.astimezone(UTC) if stood else None, self.context.clock.now())
+        self.told_at = stood.moment.astimezone(UTC) if stood else None
+        now = self._now()
         changes = self.live.recover(stood, now, arrivals) if stood else self.live.begin(now, arrivals)
         connection.execute("drop table owned_events")
         fail_at(settings, Failpoint.BEFORE_SEGMENT_CHANGES)
@@ -147,7 +149,9 @@ class Process:
         return f"{self._count('held')} profiles, {self._count('known_events')} events, {self.told} changes told, {when}"
 
     def _now(self) -> datetime:
-        return after(self.told_at, self.context.clock.now())
+        """Later than what was told last, and never back, whatever the clock does."""
+        now = after(self.told_at, self.context.clock.now())
+        return max(now, self.reached) if self.reached else now
 
     def next_due(self) -> datetime | None:
         """The earliest moment at which time alone has something to do; UTC."""
@@ -165,8 +169,10 @@ class Process:
             companion.tell(self.context, changes, arrivals, now)
 
     def _count_told(self, changes: pa.Table, now: datetime) -> None:
-        self.told_at = now
-        self.told += changes.num_rows
+        self.reached = now
+        if changes.num_rows:
+            self.told_at = now
+            self.told += changes.num_rows
 
     def _count(self, table: str) -> int:
         return int(self.live.connection.execute(f"select count(*) from {table}").fetchone()[0])

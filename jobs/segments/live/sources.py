@@ -70,6 +70,7 @@ class Sources:
                 " inner join known_events using (event_key)"
                 " where owned_events.profile_id is distinct from known_events.profile_id"
             ).to_arrow_table()
+            self.connection.execute("drop table owned_events")
         self._profiles()
         names = ["is_simulated", *self.live.state.attributes]
         differs = " or ".join(f'profiles_now."{n}" is distinct from attributes."{n}"' for n in names)

@@ -27,15 +27,20 @@ class SparkRunner:
         self.work.mkdir(parents=True)
         try:
             for name in RELATIONS:
-                connection.execute(f"copy {name} to '{self.work / name}.parquet' (format parquet)")
+                connection.execute(
+                    f"copy ({_zoned(connection, name)}) to '{self.work / name}.parquet' (format parquet)"
+                )
                 spark.read.parquet(str(self.work / f"{name}.parquet")).createOrReplaceTempView(name)
             spark.sql(program.query(Engine.SPARK)).write.parquet(str(self.work / "result"))
-            columns = ", ".join(
-                ("profile_id", "cast(as_of as timestamp) as as_of", "cast(due_at as timestamp) as due_at")
-            )
+            times = ", ".join(f"cast({name} as timestamp) as {name}" for name in ("as_of", "due_at"))
             files = f"read_parquet('{self.work / 'result'}/*.parquet')"
-            connection.execute(
-                f"create or replace temp table result as select * replace ({columns.removeprefix('profile_id, ')}) from {files}"
-            )
+            connection.execute(f"create or replace temp table result as select * replace ({times}) from {files}")
         finally:
             shutil.rmtree(self.work, ignore_errors=True)
+
+
+def _zoned(connection: Any, relation: str) -> str:
+    """A query for the relation with times as Spark has them: moments, not times without a zone."""
+    described = connection.execute(f"describe {relation}").fetchall()
+    zoned = ", ".join(f'cast("{row[0]}" as timestamptz) as "{row[0]}"' for row in described if row[1] == "TIMESTAMP")
+    return f"select * replace ({zoned}) from {relation}" if zoned else f"from {relation}"

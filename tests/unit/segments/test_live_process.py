@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 from livekit import T0, at, catalogue
@@ -21,11 +22,15 @@ from jobs.core.settings import Settings
 from jobs.lake import delta
 from jobs.lake.locks import segments_lock
 from jobs.lake.schema import arrow_schema
+from jobs.segments.language.traits import Kind
 from jobs.segments.live import ledger, replay
 from jobs.segments.live.core import Live
 from jobs.segments.live.process import Process, processed_version
 from jobs.segments.live.replay import run_replay, sampled
 from jobs.segments.live.stream import run_stream
+from jobs.warehouse import sidecar
+from jobs.warehouse.paths import sidecar_file
+from jobs.warehouse.sidecar import Sidecar
 
 BUYERS = catalogue(
     {"buyers": "{event: Order Completed, last: 60 minutes}", "twice": "{event: Order Completed, gte: 2}"}
@@ -142,6 +147,32 @@ def test_a_visitor_nobody_has_seen_is_a_profile_until_a_run_gives_it_to_another(
     process.tick()
     assert sorted(told(settings)[2:]) == [("buyers", CARD, "out", "profile"), ("twice", ANNA, "in", "profile")]
     assert process.tick() is None
+
+
+def publish(settings: Settings, build: str, orders: int) -> None:
+    """A warehouse with one profile in it."""
+    file = settings.warehouse_file
+    file.parent.mkdir(exist_ok=True)
+    file.unlink(missing_ok=True)
+    with duckdb.connect(str(file)) as made:
+        made.execute("create schema marts")
+        made.execute(
+            "create table marts.dim_profiles as select $1 as profile_id, $2::bigint as order_count", [ANNA, orders]
+        )
+    sidecar.write(sidecar_file(settings), Sidecar(build, "", "", ""))
+
+
+def test_a_new_build_changes_attributes(settings: Settings) -> None:
+    come(settings, order(0, user_id="anna"))
+    publish(settings, "b1", 1)
+    many = catalogue({"many": "{trait: order_count, gte: 5}"}, attributes={"order_count": Kind.WHOLE})
+    process = Process(context(settings, 1), many)
+    process.open()
+    assert process.tick() is None
+    publish(settings, "b2", 7)
+    process.tick()
+    process.close()
+    assert told(settings) == [("many", ANNA, "in", "profile")]
 
 
 def test_the_strongest_identifier_that_is_known_has_the_event(settings: Settings, opened: Any) -> None:
