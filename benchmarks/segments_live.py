@@ -39,12 +39,11 @@ from jobs.lake.jars import fetch
 from jobs.segments.evaluate.event_files import members_of
 from jobs.segments.evaluate.local import Evaluator
 from jobs.segments.language.catalogue import load
-from jobs.segments.live.process import Process, processed_version
+from jobs.segments.live.process import Process
 
 LIMIT_AGE, LIMIT_GROWTH, LIMIT_MEMORY = 60.0, 0.20, 0.20
 FEED_SECONDS = 2.0
 WARM_UP_SECONDS = 45.0
-CATCH_UP_SECONDS = 180.0
 
 
 @contextmanager
@@ -169,7 +168,6 @@ def _loaded(settings: Settings, *, minutes: float, rate: int, profiles: int, see
             usage.look(psutil.Process(service.pid))
             memory.append((passed, _resident(service.pid)))
             time.sleep(max(0.0, FEED_SECONDS - (time.monotonic() - started - passed)))
-        _catch_up(settings)
         time.sleep(20)
         service.send_signal(signal.SIGTERM)
         service.wait(120)
@@ -183,16 +181,6 @@ def _loaded(settings: Settings, *, minutes: float, rate: int, profiles: int, see
         _memory(memory)
     _judge(settings)
     report(settings)
-
-
-def _catch_up(settings: Settings) -> None:
-    """Waits until the evaluator has dealt with all of silver: on a busy machine it may be behind, and what it has not seen yet
-    is not lost."""
-    until = time.monotonic() + CATCH_UP_SECONDS
-    while processed_version(settings) < delta.version(settings, "silver_events"):
-        if time.monotonic() > until:
-            raise SystemExit(f"the evaluator is still behind silver after {CATCH_UP_SECONDS:.0f} s")
-        time.sleep(1)
 
 
 def _start(settings: Settings, log: Any) -> "subprocess.Popen[bytes]":
