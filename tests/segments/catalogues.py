@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import partial
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
@@ -112,7 +113,7 @@ class Maker:
         leaves = (*leaves, self._segment_rule, self._segment_rule) if self.segments else leaves
         if depth and self.chance(40):
             kind = self.pick(("all", "any", "none", "not"))
-            inner = lambda: self.rule(depth - 1)  # noqa: E731
+            inner = partial(self.rule, depth - 1)
             return {kind: inner() if kind == "not" else self.few(inner, 1, 3)}
         return {"everyone": True} if self.chance(2) else self.pick(leaves)()
 

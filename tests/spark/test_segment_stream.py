@@ -120,7 +120,8 @@ def test_every_change_is_told_once(session: SparkSession, tmp_path: Path, monkey
     assert told(settings) == begun + bert
 
     newest = max((settings.checkpoints / "segments" / "commits").glob("[0-9]*"), key=lambda path: int(path.name))
-    newest.unlink()
+    for path in (newest, newest.with_name(f".{newest.name}.crc")):
+        path.unlink()
     run(session, settings, catalogue, 7)  # and once more, by way of Spark's own books
     assert told(settings) == begun + bert
 
@@ -160,4 +161,4 @@ def test_both_engines_tell_the_same(session: SparkSession, tmp_path: Path) -> No
             changes.append(live.advance(at(62), Arrivals(pa.Table.from_pylist(rest))).to_pylist())
             found.append(changes)
     assert found[0] == found[1]
-    assert sum(len(changes) for changes in found[0]) > 20
+    assert sum(len(changes) for changes in found[0]) > 10

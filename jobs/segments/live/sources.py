@@ -131,9 +131,9 @@ class Sources:
         run("create or replace temp table sighted as select identifier_type, identifier_value from sightings")
         run(owners.SIGHTED)
         self.build = _build(self.settings)
-        attributes = [f'"{name}"' for name in self.live.state.attributes]
         self.connection.register("published", self._published())
-        listed = ", ".join(["seen.profile_id", "seen.is_simulated", *attributes])
+        typed = [f'cast("{name}" as {kind}) as "{name}"' for name, kind in self.live.state.attributes.items()]
+        listed = ", ".join(["seen.profile_id", "seen.is_simulated", *typed])
         run(
             f"create or replace temp table profiles_now as select {listed} from (select profile_id, bool_and(is_simulated)"
             " as is_simulated from sightings inner join sighted_owners using (identifier_type, identifier_value)"

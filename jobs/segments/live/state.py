@@ -89,7 +89,7 @@ class State:
             timed = f"with loaded as (select * replace ({TIMES}) from {events} where profile_id is not null)"
             self.connection.execute(f"insert into known_events ({columns}) {timed} {self.kept.typing('loaded')}")
             self._attributed(arrivals.attributes, now)
-            self.connection.execute(NEW_PROFILES.format(source=events))
+            self._exist(events)
         self.connection.execute("delete from stops")
 
     def take(self, arrivals: Arrivals, now: datetime) -> None:
@@ -138,7 +138,7 @@ class State:
             "update known_events set profile_id = moves.profile_id from moves where moves.event_key = known_events.event_key"
         )
         self.shelf.forget()
-        run(NEW_PROFILES.format(source="moves"))
+        self._exist("moves")
         self._stop_concerned(now)
 
     def _attributed(self, attributes: pa.Table | None, now: datetime) -> None:
@@ -177,11 +177,20 @@ class State:
                 f" from {source} where profile_id is not null"
             )
         run(f"create or replace temp table incoming as {self.kept.typing('incoming_texts')}")
-        run(NEW_PROFILES.format(source="incoming_texts"))
+        self._exist("incoming_texts")
+
+    def _exist(self, source: str) -> None:
+        """Whoever something came for exists; who is known from one event that is not simulated is not simulated."""
+        run = self.connection.execute
+        run(f"create or replace temp table familiar as from attributes semi join {source} using (profile_id)")
         run(
-            "update attributes set is_simulated = false from incoming_texts as seen where attributes.is_simulated"
-            " and not seen.is_simulated and seen.profile_id = attributes.profile_id"
+            "insert into attributes (profile_id, is_simulated) select profile_id, bool_and(is_simulated)"
+            f" from {source} anti join familiar using (profile_id) where profile_id is not null group by profile_id"
         )
+        real = f"select profile_id from {source} semi join (from familiar where is_simulated) using (profile_id)"
+        found = [row[0] for row in run(f"{real} where not is_simulated").fetchall()]
+        if found:
+            run("update attributes set is_simulated = false where profile_id in (select unnest($1))", [found])
 
     @contextmanager
     def _relation(self, events: pa.Table | str | None) -> Iterator[str]:
@@ -205,6 +214,7 @@ class State:
         self.shelf.gather()
         for now_name, name in NOW.items():
             run(f"create or replace temp table {now_name} as from {name} semi join concerned using (profile_id)")
+        run("create or replace temp table held_before as select profile_id from now_held")
 
     def keep(self) -> None:
         """Writes into `held` what the rounds have found."""
@@ -212,7 +222,7 @@ class State:
         values, listed = ", ".join(f"{c} = now_held.{c}" for c in columns), ", ".join(["profile_id", *columns])
         run = self.connection.execute
         run(f"update held set {values} from now_held where now_held.profile_id = held.profile_id")
-        run(f"insert into held ({listed}) select {listed} from now_held anti join held using (profile_id)")
+        run(f"insert into held ({listed}) select {listed} from now_held anti join held_before using (profile_id)")
 
     def _add_events(self, now: datetime) -> None:
         """An event that is known already may come again: it is not kept twice, and its profile is looked at all the same."""
@@ -236,7 +246,3 @@ class State:
 
 # Of those concerned: what is held of them, which the rounds change, and their attributes.
 NOW = {"now_held": "held", "people": "attributes"}
-NEW_PROFILES = (
-    "insert into attributes (profile_id, is_simulated) select profile_id, bool_and(is_simulated) from {source}"
-    " anti join attributes using (profile_id) where profile_id is not null group by profile_id"
-)
