@@ -202,7 +202,7 @@ class Maker:
         if kind is Kind.TEXT:
             return self._text_compared(("eq", "ne", "in", "contains", "starts_with", "is_null"), "s0", "b")
         if self.chance(60):
-            return self._compared(COMPARISONS, (self.moment(), *pools.MOMENTS, self.moment()))
+            return self._compared(("ne", "in", *COMPARISONS), (self.moment(), *pools.MOMENTS, self.moment()))
         return {self.pick(("older_than", "newer_than")): self._duration()}
 
     def _trait_rule(self) -> Written:

@@ -73,5 +73,7 @@ ODD_KEYS = ("", '"o.n": 1', '"P": 1', '"pp": "a"')
 
 COUNTS = (0, 1, 2, 3)
 # Those that attributes have, too.
-MOMENTS = (datetime(2018, 1, 1, tzinfo=UTC), datetime(2018, 11, 4, 4, tzinfo=UTC))
+MOMENTS = tuple(
+    datetime(*moment, tzinfo=UTC) for moment in ((2018, 1, 1), (2018, 11, 4, 4), (2018, 3, 24, 23), (2017, 1, 1))
+)
 PERCENTS = (50, 25, 75, 20, 33.3, 66.7, 99)
