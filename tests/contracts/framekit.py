@@ -60,9 +60,9 @@ def breaking_sql(contract: TableContract, check: str, relation: str) -> str:
     if kind == "types":
         values = [c for c in contract.columns if not (c.name in contract.key or c.allowed or c.pattern)]
         free = next((c for c in values if c.min is None), None)
-        if free is None:  # a whole number stays in its range when its type is narrower
-            narrow = next(c for c in values if c.type == "long")
-            return f'alter table {relation} alter "{narrow.name}" type INTEGER'
+        if free is None:  # a number stays in its range as a fraction
+            whole = next(c for c in values if c.type == "long")
+            return f'alter table {relation} alter "{whole.name}" type DOUBLE'
         return f"alter table {relation} alter \"{free.name}\" type BLOB using 'x'::blob"
     if kind == "row_count":
         return f"delete from {relation} where {first}"

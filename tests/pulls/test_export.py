@@ -69,7 +69,7 @@ def current(root: Path) -> tuple[str, set[int]]:
 def test_a_folder_holds_one_build_behind_its_pointer(published: Settings, tmp_path: Path) -> None:
     root = tmp_path / "bi's"
     done = CliRunner().invoke(group, ["export", "--to", str(root)], obj=Context.from_settings(published))
-    assert done.output == f"build a: {len(MARTS)} marts, {50 * len(MARTS)} rows at {root}\n", done.exception
+    assert done.output == f"build a: {len(MARTS)} marts, {50 * len(MARTS):,} rows at {root}\n", done.exception
     assert current(root) == ("a", {1})
     recorded = delta.read(published, "ops_runs").to_pylist()[-1]
     assert (recorded["stage"], recorded["rows_out"]) == ("warehouse.export", 50 * len(MARTS))
