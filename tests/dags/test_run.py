@@ -32,7 +32,7 @@ def test_a_blocked_gate_stops_the_run_with_its_code(airflow_stub: tuple[Settings
         "ingest run",
         "quality gate silver",
         "identity run",
-        "warehouse build",
+        "warehouse build --incremental",
         GATE,
     ]
     shown = log.read_text()
