@@ -1,7 +1,9 @@
 """Segments and traits as dbt has built them: equal to the program that answers anywhere else, and to figures found by hand."""
 
+import shutil
 from contextlib import closing
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from jobs.segments.commands import group
 from jobs.segments.compile.rules import segment_column, trait_column
 from jobs.segments.evaluate.local import Evaluator
 from jobs.segments.evaluate.published import load_events, load_profiles, open_evaluated
-from jobs.segments.language.catalogue import load
+from jobs.segments.language.catalogue import DEFINITIONS, load
 from jobs.segments.language.model import Catalogue
 from jobs.segments.preview.size import Preview, preview, spoken
 
@@ -124,3 +126,23 @@ def test_the_interval_of_a_sample() -> None:
     nobody = Preview("x", datetime(2018, 1, 2), 1000, 100, True, 0, 0, 0, ())
     assert nobody.between[0] == 0.0
     assert 0.03 < nobody.between[1] < 0.04
+
+
+def test_membership_is_explained_and_a_change_is_told(warehouse: Warehouse, tmp_path: Path) -> None:
+    context = Context(warehouse.settings, Clock(), "test")
+    [(member,), *_] = warehouse.rows("select profile_id from segments.seg_email_engaged order by 1")
+    done = CliRunner().invoke(group, ["explain", member, "email_engaged"], obj=context, catch_exceptions=False)
+    assert done.output.startswith("- yes: member of email_engaged\n  - yes: all of\n")
+    done = CliRunner().invoke(group, ["explain", "p_nobody", "email_engaged"], obj=context)
+    assert "no profile 'p_nobody'" in str(done.exception)
+
+    shutil.copytree(PROJECT_ROOT / DEFINITIONS, tmp_path / "before")
+    changed = tmp_path / "before" / "segments" / "email_engaged.yml"
+    changed.write_text(changed.read_text(encoding="utf-8").replace("[medium, high]", "[low]"), encoding="utf-8")
+    out = tmp_path / "diff.md"
+    arguments = ["diff", str(tmp_path / "before"), "--out", str(out)]
+    done = CliRunner().invoke(group, arguments, obj=context, catch_exceptions=False)
+    assert (done.exit_code, done.output) == (0, f"written to {out}\n")
+    told = out.read_text(encoding="utf-8")
+    assert "| `email_engaged` |" in told
+    assert f"- `{member}` enters `email_engaged`:" in told

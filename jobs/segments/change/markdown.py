@@ -40,7 +40,7 @@ def _details(change: SegmentChange, reasons: Mapping[tuple[str, str], Reason]) -
         for profile_id in sample:
             if reason := reasons.get((change.name, profile_id)):
                 lines += [f"- `{profile_id}` {words} `{change.name}`:", *tree(reason, 1)]
-    return [*lines, ""] if lines else []
+    return [*lines, ""] if lines and lines[-1] else lines
 
 
 def tree(reason: Reason, depth: int = 0) -> list[str]:

@@ -22,7 +22,7 @@ def catalogue_of(settings: Settings, version: str) -> Catalogue:
 
     Raises UsageError when it is neither, DefinitionError with every problem of its files.
     """
-    if Path(version).is_dir():
+    if version and Path(version).is_dir():
         return load(Path(version))
     with _checked_out(settings, version) as folder:
         return load(folder)
