@@ -163,7 +163,7 @@ bench-warehouse: setup ## a whole build of the warehouse beside an incremental o
 	@$(BIN)/python benchmarks/warehouse.py $(PART) $(if $(SIZE),--size $(SIZE))
 
 bench-segments: setup ## PART=build: the shipped segments as dbt models; stream, kills, scale: how soon the evaluator tells, crashes, its cost by profiles
-	@$(BIN)/python benchmarks/$(if $(filter build,$(PART)),segments,segments_live).py $(PART)
+	@$(BIN)/python benchmarks/segments.py $(PART)
 
 bench-identity: setup ## components beside scipy, planted attacks against the truth, undone merges; PART=scenario EVENTS=1000000
 	@PYTHONPATH=tests:tests/dbt $(BIN)/python benchmarks/identity.py $(PART) $(if $(EVENTS),--events $(EVENTS))

@@ -4,23 +4,17 @@ The whole warehouse is built once, then the models of segments and traits again 
 the seconds that are limited. The home's lake is read, its warehouse is left alone.
 """
 
-import json
 import shutil
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
-import psutil
+from warehouse import built, node_results, slowest, timed
 
 from jobs.core.context import Context
 from jobs.core.settings import Settings, load_settings
-from jobs.lake.runs import stage
-from jobs.warehouse.build import build
 from jobs.warehouse.dbt import raise_failures, run_dbt
-from jobs.warehouse.paths import build_file, dbt_folder
+from jobs.warehouse.paths import build_file
 from jobs.warehouse.reader import open_build
 from jobs.warehouse.reading import reading_now
 
@@ -31,22 +25,6 @@ NODES = [
     "fct_segment_memberships",
     "fct_profile_traits",
 ]
-
-
-def timed(what: str, work: Callable[[], Any]) -> float:
-    """Runs it; says its seconds, the processor's beside them, and returns the former."""
-    process = psutil.Process()
-    begun, before = time.perf_counter(), process.cpu_times()
-    work()
-    after, seconds = process.cpu_times(), time.perf_counter() - begun
-    click.echo(f"{what:<42} {seconds:8.1f} s   {after.user - before.user + after.system - before.system:8.1f} CPU s")
-    return seconds
-
-
-def nodes(settings: Settings) -> list[dict[str, Any]]:
-    """What dbt says of the nodes of its last run."""
-    found = json.loads((dbt_folder(settings) / "target" / "run_results.json").read_text(encoding="utf-8"))["results"]
-    return sorted(found, key=lambda node: -node["execution_time"])
 
 
 def measure() -> None:
@@ -75,23 +53,18 @@ def _measure(settings: Settings) -> None:
     context = Context.from_settings(settings)
     reading = reading_now(settings, context.clock.now())
 
-    def whole() -> None:
-        with stage(context, "warehouse.build") as current:
-            build(context, current)
-
     def segments() -> None:
         raise_failures(run_dbt(settings, build_file(settings), reading, NODES, ["--full-refresh"]))
 
-    timed("whole warehouse", whole)
+    timed("whole warehouse", lambda: built(settings))
     _sizes(settings)
-    seconds = timed("models of segments and traits, with tests", segments)
-    found = nodes(settings)
+    seconds = timed("models of segments and traits, with tests", segments).seconds
+    found = node_results(settings)
     work = sum(node["execution_time"] for node in found)
     click.echo(
         f"    {len(found)} nodes, {work:.1f} s of them in {settings.duckdb_threads} threads; the rest is dbt's own"
     )
-    for node in found[:6]:
-        click.echo(f"    {node['execution_time']:6.1f} s  {node['unique_id']}")
+    slowest(settings, 6)
     click.echo(f"{'within' if seconds <= LIMIT else 'over'} the limit of {LIMIT} s")
     if seconds > LIMIT:
         raise click.exceptions.Exit(1)

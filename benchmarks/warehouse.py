@@ -17,7 +17,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import psutil
@@ -34,15 +34,22 @@ from jobs.warehouse.reader import open_build
 EVENTS_PER_BROWSER = 30
 
 
-def timed(what: str, work: Callable[[], Any]) -> float:
-    """Runs it; says and returns its seconds, with the processor's beside them (they differ when the machine is shared)."""
+class Took(NamedTuple):
+    """Seconds of the clock and of the processor; they differ when the machine is shared."""
+
+    seconds: float
+    cpu: float
+
+
+def timed(what: str, work: Callable[[], Any]) -> Took:
+    """Runs it; says and returns what it took."""
     process = psutil.Process()
     begun, before = time.perf_counter(), process.cpu_times()
     work()
     after, seconds = process.cpu_times(), time.perf_counter() - begun
     cpu = after.user - before.user + after.system - before.system
     click.echo(f"{what:<42} {seconds:8.1f} s   {cpu:8.1f} CPU s")
-    return cpu
+    return Took(seconds, cpu)
 
 
 def built(settings: Settings, *, incremental: bool = False) -> None:
@@ -53,10 +60,15 @@ def built(settings: Settings, *, incremental: bool = False) -> None:
         raise click.ClickException(f"built whole: {current.details['whole']}")
 
 
+def node_results(settings: Settings) -> list[dict[str, Any]]:
+    """What dbt says of the nodes of its last run, the longest first."""
+    found = json.loads((dbt_folder(settings) / "target" / "run_results.json").read_text(encoding="utf-8"))["results"]
+    return sorted(found, key=lambda node: -node["execution_time"])
+
+
 def slowest(settings: Settings, count: int) -> None:
     """The nodes of the last build that took longest."""
-    results = json.loads((dbt_folder(settings) / "target" / "run_results.json").read_text(encoding="utf-8"))["results"]
-    for node in sorted(results, key=lambda r: -r["execution_time"])[:count]:
+    for node in node_results(settings)[:count]:
         click.echo(f"    {node['execution_time']:6.1f} s  {node['unique_id']}")
 
 
@@ -87,7 +99,7 @@ def incremental(settings: Settings, size: int) -> None:
     timed("whole build again", lambda: built(settings))
     differing = [name for name, content in contents(settings).items() if content != found[name]]
     click.echo(f"marts that differ between the two: {', '.join(differing) or 'none'}")
-    click.echo(f"incremental / whole: {part / whole:.3f} of the CPU seconds")
+    click.echo(f"incremental / whole: {part.cpu / whole.cpu:.3f} of the CPU seconds")
 
 
 def overhead(settings: Settings, _: int) -> None:
@@ -99,9 +111,9 @@ def overhead(settings: Settings, _: int) -> None:
             settings = settings.model_copy(update={"now": END + timedelta(days=1)})
             add_day(settings, size=1000, people=100)
         timed(name, partial(built, settings, incremental=in_part))
-        results = json.loads((dbt_folder(settings) / "target" / "run_results.json").read_text(encoding="utf-8"))
-        work = sum(node["execution_time"] for node in results["results"])
-        click.echo(f"    of it in {len(results['results'])} nodes: {work:.1f} s over {settings.duckdb_threads} threads")
+        found = node_results(settings)
+        work = sum(node["execution_time"] for node in found)
+        click.echo(f"    of it in {len(found)} nodes: {work:.1f} s over {settings.duckdb_threads} threads")
 
 
 PARTS = {"incremental": incremental, "overhead": overhead}
