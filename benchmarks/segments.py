@@ -39,6 +39,7 @@ from jobs.segments.evaluate.event_files import members_of
 from jobs.segments.evaluate.local import Evaluator
 from jobs.segments.language.catalogue import load
 from jobs.segments.live.process import Process
+from jobs.segments.triggers.service import beside
 
 LIMIT_AGE, LIMIT_GROWTH, LIMIT_MEMORY = 60.0, 0.20, 0.20
 FEED_SECONDS = 2.0
@@ -94,7 +95,7 @@ def kills(minutes: float, rate: int, profiles: int, kills: int, seed: int) -> No
 @click.option("--events", default=1_500, show_default=True, help="Events of a micro-batch.")
 @click.option("--seed", default=20180102, show_default=True)
 def scale(sizes: str, each: int, batches: int, events: int, seed: int) -> None:
-    """CPU seconds of a micro-batch, as the number of profiles grows."""
+    """CPU seconds of a micro-batch, members and triggers, as the number of profiles grows."""
     found = {size: _cost(int(size), each, batches, events, seed) for size in sizes.split(",")}
     for size, (cpu, wall, looked) in found.items():
         click.echo(
@@ -110,7 +111,9 @@ def _cost(profiles: int, each: int, batches: int, events: int, seed: int) -> tup
     with a_lake() as settings:
         now = Clock().now()
         fill(settings, profiles, each, before=now, seed=seed)
-        process = Process(Context(settings, Clock(now), "bench"), load(settings.home / "definitions"))
+        catalogue = load(settings.home / "definitions")
+        triggers = beside(settings.home / "definitions", catalogue)
+        process = Process(Context(settings, Clock(now), "bench"), catalogue, companions=triggers)
         process.open()
         chance, cpus, walls, looked = random.Random(seed), [], [], []
         for number in range(batches):

@@ -1,25 +1,35 @@
-"""The stream's evaluator over random worlds: at every instant its members are those of the batch.
+"""The stream's evaluator over random worlds: at every instant its members are those of the oracle, and of the batch.
 
-The batch is held to the oracle by the other property test; here both evaluate the same worlds, the stream by events as they
-are received, by due times, and in calls of any size.
+The stream takes the events as they are received, goes by due times, and is called in steps of any size; the oracle and the
+batch look at everybody at the instant.
 """
 
+import random
+import string
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, given, seed
+from hypothesis import settings as hypothesis_settings
 
 from jobs.segments.live.core import Live
 from jobs.segments.live.state import Arrivals
 from segments.duckkit import ATTRIBUTES, EVENTS, Duck
 from segments.events import Event
+from segments.oracle import Oracle
 from segments.worlds import Case, worlds
 
-CASES = 40
-CALLS = 4
+# Rounds of so many catalogues, each with so many histories, until there are so many cases; more than enough rounds.
+DRAWN, HISTORIES, CASES, ROUNDS = 20, 48, 2_000, 40
+CALLS = 6
 AROUND = timedelta(days=4)
+Members = set[tuple[str, str]]
+SETTINGS = hypothesis_settings(
+    max_examples=DRAWN, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck)
+)
 
 
 def connected() -> Any:
@@ -39,23 +49,25 @@ def people(case: Case) -> pa.Table:
     return table.append_column("is_simulated", pa.array([True] * len(rows), pa.bool_()))
 
 
-def calls_of(case: Case) -> list[datetime]:
-    """A few of the case's instants in the days in which most happens, the first and the last of those among them.
+def calls_of(case: Case, live: Live) -> list[datetime]:
+    """A few of the case's instants, the first and the last among them.
 
-    Where there are percentiles everybody is due every day: years without events would cost a round for each.
+    Where there are percentiles everybody is due every day, and years without events would cost a round for each: then those
+    of the days in which most happens.
     """
     moments = sorted({moment for group in case.groups for moment in group.moments})
-    middle = moments[len(moments) // 2]
-    moments = [moment for moment in moments if abs(moment - middle) <= AROUND]
+    if live.ranks.zones:
+        middle = moments[len(moments) // 2]
+        moments = [moment for moment in moments if abs(moment - middle) <= AROUND]
     stride = max(1, len(moments) // CALLS)
     return sorted({*moments[::stride], moments[-1]})
 
 
-def members_by_stream(case: Case, moments: list[datetime]) -> list[set[tuple[str, str]]]:
-    """(segment, profile) at each of the moments."""
+def members_by_stream(case: Case) -> list[tuple[datetime, Members]]:
+    """(segment, profile) at each of the moments at which the stream was called."""
     with connected() as connection:
         live, waiting, found = Live(connection, case.world.catalogue), list(case.world.history), []
-        for place, moment in enumerate(moments):
+        for place, moment in enumerate(calls_of(case, live)):
             come = [event for event in waiting if event.received_at <= moment]
             waiting = [event for event in waiting if event.received_at > moment]
             now = moment.replace(tzinfo=UTC)
@@ -63,21 +75,34 @@ def members_by_stream(case: Case, moments: list[datetime]) -> list[set[tuple[str
                 live.advance(now, Arrivals(events(come)))
             else:
                 live.begin(now, Arrivals(events(come), people(case)))
-            found.append({(row["segment"], row["profile_id"]) for row in live.memberships().to_pylist()})
+            found.append((moment, {(row["segment"], row["profile_id"]) for row in live.memberships().to_pylist()}))
     return found
 
 
-@settings(max_examples=CASES, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
-@given(worlds())
-def test_members_of_stream_and_batch_are_the_same(case: Case) -> None:
-    moments = calls_of(case)
-    asked = [(name, moment) for moment in moments for name in case.world.attributes]
-    with connected() as connection:
-        found = Duck(connection, case.world).ask(asked)
-    segments = case.world.catalogue.segments
-    batch = [
-        {(s, name) for name in case.world.attributes for s in segments if found[name, moment][0][s]}
-        for moment in moments
-    ]
-    for moment, ours, theirs in zip(moments, members_by_stream(case, moments), batch, strict=True):
-        assert ours == theirs, f"at {moment}"
+def test_members_of_stream_batch_and_oracle_are_the_same(
+    request: pytest.FixtureRequest, record_segment_run: Any
+) -> None:
+    forced = request.config.getoption("--hypothesis-seed")
+    number = int(forced) if forced not in (None, "random") else random.SystemRandom().randrange(2**32)
+    counts = {"cases": 0, "memberships": 0}
+
+    def check(case: Case) -> None:
+        streamed = members_by_stream(case)
+        oracle, segments, names = Oracle(case.world), case.world.catalogue.segments, list(case.world.attributes)
+        with connected() as connection:
+            batch = Duck(connection, case.world).ask((name, moment) for moment, _ in streamed for name in names)
+        for moment, ours in streamed:
+            wanted = {name: oracle.answers(name, moment) for name in names}
+            assert ours == {(s, name) for name in names for s in segments if wanted[name][s]}, f"oracle at {moment}"
+            theirs = {(s, name) for name in names for s in segments if batch[name, moment][0][s]}
+            assert ours == theirs, f"batch at {moment}"
+            counts["memberships"] += len(ours)
+        counts["cases"] += len(case.groups)
+
+    record_segment_run(f"stream, seed {number} (--hypothesis-seed={number})", counts)
+    for place in range(ROUNDS):
+        if counts["cases"] >= CASES:
+            break
+        drawn = worlds(string.ascii_letters[:HISTORIES])
+        seed(number + place)(hypothesis_settings(SETTINGS)(given(drawn)(check)))()
+    assert counts["cases"] >= CASES

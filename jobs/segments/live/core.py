@@ -59,7 +59,8 @@ class Last:
 class Live:
     """The evaluator of one catalogue over a DuckDB connection whose time zone is UTC. Call `begin` or `recover` first.
 
-    `attribute_types`: DuckDB types of attribute columns that are not those of their kind.
+    `attribute_types`: DuckDB types of attribute columns that are not those of their kind. `shelf`: that of the connection, when
+    others read from it too.
     """
 
     connection: Any
@@ -67,6 +68,7 @@ class Live:
     attribute_types: Mapping[str, str] = field(default_factory=dict)
     riders: Sequence[Rider] = ()
     runner: Runner = field(default_factory=LocalRunner)
+    shelf: Shelf | None = None
     evaluated: int = 0
     rounds: int = 0
 
@@ -75,7 +77,11 @@ class Live:
         self.ranks = Ranks(self.connection, self.catalogue, whole)
         needs = [whole.needs, *self.ranks.needs, *(rider.needs for rider in self.riders)]
         self.state = State(
-            self.connection, self.catalogue, Kept.of(needs), self._attributes(needs), Shelf(self.connection)
+            self.connection,
+            self.catalogue,
+            Kept.of(needs),
+            self._attributes(needs),
+            self.shelf or Shelf(self.connection),
         )
         self.program: Program = over_typed(whole, people="people")
         self.versions = definition_versions(self.catalogue)

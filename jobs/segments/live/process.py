@@ -25,6 +25,7 @@ from jobs.segments.language.model import Catalogue
 from jobs.segments.live import ledger
 from jobs.segments.live.core import Live, Rider, after
 from jobs.segments.live.engines import LocalRunner, Runner
+from jobs.segments.live.shelf import Shelf
 from jobs.segments.live.sources import Sources, attribute_types
 from jobs.segments.live.state import Arrivals
 
@@ -41,8 +42,8 @@ class Companion(Protocol):
     def follow(self, catalogue: Catalogue) -> Catalogue:
         """The catalogue with what it wants members to be kept of."""
 
-    def attach(self, connection: Any) -> Sequence[Rider]:
-        """Before anything is read; gives what is to be kept of events for it."""
+    def attach(self, connection: Any, shelf: Shelf) -> Sequence[Rider]:
+        """Before anything is read; gives what is to be kept of events for it. `shelf`: the events of a few profiles."""
 
     def start(self, context: Context, now: datetime) -> None:
         """After the evaluator has begun or recovered, and told what has changed since it stopped."""
@@ -75,8 +76,9 @@ class Process:
             catalogue = companion.follow(catalogue)
         connection = connect(settings)
         types = attribute_types(settings, list(catalogue.attributes))
-        riders = [rider for companion in self.companions for rider in companion.attach(connection)]
-        self.live = Live(connection, catalogue, types, riders, self.runner)
+        shelf = Shelf(connection)
+        riders = [rider for companion in self.companions for rider in companion.attach(connection, shelf)]
+        self.live = Live(connection, catalogue, types, riders, self.runner, shelf)
         self.sources = Sources(settings, self.live)
         arrivals = self.sources.load(processed_version(settings))
         stood = ledger.last(connection)

@@ -139,8 +139,6 @@ class Ranks:
                 {"cause": Cause.OTHERS},
             )
             self.connection.execute(f"insert into {now_name} from more")
-            if now_name == "now_held":
-                self.connection.execute("insert into held_before select profile_id from more")
         self.connection.execute(
             f"insert into concerned from {others} as others anti join concerned using (profile_id)",
             {"cause": Cause.OTHERS},

@@ -14,7 +14,7 @@ WORTH = 200_000
 
 
 class Shelf:
-    """Fills `eval_events` from `known_events` for the profiles in `concerned`."""
+    """Fills `eval_events` from `known_events` for the profiles of a relation, `concerned` if no other is named."""
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
@@ -25,19 +25,19 @@ class Shelf:
         """Events have changed hands or were removed: all is read from the table, until it is shelved anew."""
         self.rows, self.until = None, 0
 
-    def gather(self) -> None:
+    def gather(self, whose: str = "concerned") -> None:
         """From the shelf and from what has come since; from the table alone when most are concerned."""
-        if self._few_are_concerned():
+        if self._are_few(whose):
             self._shelve_when_worth()
             if self.rows is not None:
-                self._pick(self.rows)
+                self._pick(self.rows, whose)
                 return
         self.connection.execute(
-            "create or replace temp table eval_events as from known_events semi join concerned using (profile_id)"
+            f"create or replace temp table eval_events as from known_events semi join {whose} using (profile_id)"
         )
 
-    def _few_are_concerned(self) -> bool:
-        asked, everybody = self._one("select count(*) from concerned"), self._one("select count(*) from attributes")
+    def _are_few(self, whose: str) -> bool:
+        asked, everybody = self._one(f"select count(*) from {whose}"), self._one("select count(*) from attributes")
         return asked * 5 < everybody
 
     def _shelve_when_worth(self) -> None:
@@ -54,15 +54,15 @@ class Shelf:
         )
         self.connection.unregister("shelf_rows")
 
-    def _pick(self, rows: pa.Table) -> None:
+    def _pick(self, rows: pa.Table, whose: str) -> None:
         run = self.connection.execute
-        places = run("select first, many from shelf_places semi join concerned using (profile_id)").fetchnumpy()
+        places = run(f"select first, many from shelf_places semi join {whose} using (profile_id)").fetchnumpy()
         first, many = places["first"].astype(np.int64), places["many"].astype(np.int64)
         within = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
         self.connection.register("shelf_rows", rows.take(pa.array(np.repeat(first, many) + within)))
         run(
             "create or replace temp table eval_events as from shelf_rows union all"
-            " select known_events.* from known_events semi join concerned using (profile_id)"
+            f" select known_events.* from known_events semi join {whose} using (profile_id)"
             f" where known_events.rowid >= {self.until:d}"
         )
         self.connection.unregister("shelf_rows")

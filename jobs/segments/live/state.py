@@ -76,7 +76,7 @@ class State:
         self._table("known_events", self.kept.columns)
         self._table("attributes", {"profile_id": "varchar", "is_simulated": "boolean", **self.attributes})
         plain = {"profile_id": "varchar", "is_simulated": "boolean", "moment": "timestamp", "due_at": "timestamp"}
-        self._table("held", plain | segments)
+        self._table("held", plain | segments, key="profile_id")
         self._table("arrived", {**PLAIN, "is_simulated": "boolean"})
         stops = {"profile_id": "varchar", "moment": "timestamp", "cause": "varchar", "valid_at": "timestamp"}
         self._table("stops", stops)
@@ -119,8 +119,9 @@ class State:
             {"cause": Cause.EVENT, "now": now},
         )
 
-    def _table(self, name: str, columns: Mapping[str, str]) -> None:
-        listed = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
+    def _table(self, name: str, columns: Mapping[str, str], key: str = "") -> None:
+        kinds = {column: f"{kind} primary key" if column == key else kind for column, kind in columns.items()}
+        listed = ", ".join(f'"{column}" {kind}' for column, kind in kinds.items())
         self.connection.execute(f"create or replace table {name} ({listed})")
 
     def _moved(self, moved: pa.Table | None, now: datetime) -> None:
@@ -214,15 +215,10 @@ class State:
         self.shelf.gather()
         for now_name, name in NOW.items():
             run(f"create or replace temp table {now_name} as from {name} semi join concerned using (profile_id)")
-        run("create or replace temp table held_before as select profile_id from now_held")
 
     def keep(self) -> None:
-        """Writes into `held` what the rounds have found."""
-        columns = ["is_simulated", "moment", "due_at", *map(segment_column, self.catalogue.segments)]
-        values, listed = ", ".join(f"{c} = now_held.{c}" for c in columns), ", ".join(["profile_id", *columns])
-        run = self.connection.execute
-        run(f"update held set {values} from now_held where now_held.profile_id = held.profile_id")
-        run(f"insert into held ({listed}) select {listed} from now_held anti join held_before using (profile_id)")
+        """Writes into `held` what the rounds have found; by its key, so that nobody else's rows are read."""
+        self.connection.execute("insert or replace into held by name from now_held")
 
     def _add_events(self, now: datetime) -> None:
         """An event that is known already may come again: it is not kept twice, and its profile is looked at all the same."""

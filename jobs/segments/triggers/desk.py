@@ -17,6 +17,7 @@ from jobs.segments.compile.occasions import occasions
 from jobs.segments.compile.program import Program
 from jobs.segments.language.model import Catalogue
 from jobs.segments.language.triggers import Leaves, Trigger
+from jobs.segments.live.shelf import Shelf
 from jobs.segments.triggers.book import Book
 from jobs.segments.triggers.case import Case, ExitEvent, Kind, WayBack
 from jobs.segments.triggers.judge import Judge
@@ -55,8 +56,17 @@ def as_it_is(program: Program, relation: str = "eval_events") -> Program:
 class Desk:
     """One book over one catalogue."""
 
-    def __init__(self, connection: Any, book: Book, catalogue: Catalogue, prepare: Prepare = as_it_is) -> None:
+    def __init__(
+        self,
+        connection: Any,
+        book: Book,
+        catalogue: Catalogue,
+        prepare: Prepare = as_it_is,
+        *,
+        shelf: Shelf | None = None,
+    ) -> None:
         self.connection = connection
+        self.shelf = shelf or Shelf(connection)
         self.book = book
         self.store = Store(connection)
         self.judge = Judge(connection, book, catalogue, prepare)
@@ -97,11 +107,8 @@ class Desk:
         touched |= self.store.everyone() if brought.everyone else set()
         self.store.ask(touched, since, now)
         self.store.open_messages(now)
-        run = self.connection.execute
-        run(
-            "create or replace temp table eval_events as from known_events semi join asked_occasions using (profile_id)"
-        )
-        run(
+        self.shelf.gather("asked_occasions")
+        self.connection.execute(
             "create or replace temp table fresh as select unnest($1::varchar[]) as event_key",
             [list(brought.event_keys)],
         )

@@ -12,6 +12,7 @@ from jobs.core.context import Context
 from jobs.core.settings import Settings
 from jobs.lake import delta
 from jobs.segments.language.model import Catalogue
+from jobs.segments.live.shelf import Shelf
 from jobs.segments.live.state import Arrivals
 from jobs.segments.live.typed import over_typed
 from jobs.segments.triggers import ledger
@@ -41,10 +42,10 @@ class TriggerService:
         """What the evaluator is to keep members of."""
         return self.book.followed(catalogue)
 
-    def attach(self, connection: Any) -> list[Reader]:
+    def attach(self, connection: Any, shelf: Shelf) -> list[Reader]:
         """Takes its place in the evaluator's connection; gives what the evaluator is to keep for it."""
         self.connection = connection
-        self.desk = Desk(connection, self.book, self.catalogue, over_typed)
+        self.desk = Desk(connection, self.book, self.catalogue, over_typed, shelf=shelf)
         return readers(self.desk)
 
     def start(self, context: Context, now: datetime) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from jobs.segments.language.model import Catalogue
 from jobs.segments.live.core import Live
 from jobs.segments.live.engines import LocalRunner, Runner
+from jobs.segments.live.shelf import Shelf
 from jobs.segments.live.state import Arrivals
 from jobs.segments.live.typed import over_typed
 from jobs.segments.triggers.book import Book
@@ -29,9 +30,10 @@ class Together:
     moment: datetime | None = None
 
     def __post_init__(self) -> None:
-        self.desk = Desk(self.connection, self.book, self.catalogue, over_typed)
+        shelf = Shelf(self.connection)
+        self.desk = Desk(self.connection, self.book, self.catalogue, over_typed, shelf=shelf)
         followed = self.book.followed(self.catalogue)
-        self.live = Live(self.connection, followed, self.attribute_types, readers(self.desk), self.runner)
+        self.live = Live(self.connection, followed, self.attribute_types, readers(self.desk), self.runner, shelf)
         self.desk.store.create()
 
     def begin(self, now: datetime, arrivals: Arrivals) -> pa.Table:

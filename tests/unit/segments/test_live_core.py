@@ -127,7 +127,7 @@ def test_who_is_merged_away_leaves_and_brings_the_events(connection: Any) -> Non
 
 def test_events_on_the_shelf_change_hands_too(connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shelf, "WORTH", 0)
-    monkeypatch.setattr(shelf.Shelf, "_few_are_concerned", lambda _: True)
+    monkeypatch.setattr(shelf.Shelf, "_are_few", lambda *_: True)
     live = Live(connection, catalogue({"twice": "{event: Order Completed, gte: 2}"}))
     live.begin(T0, Arrivals(events([event(f"p{number}", "Order Completed", -1) for number in range(20)])))
     live.advance(at(1), Arrivals(events([event("p2", "Page Viewed", 1)])))
@@ -283,7 +283,7 @@ def test_members_equal_the_batch_at_every_moment(connection: Any, seed: int, mon
     read from the shelf, which is for many."""
     if seed % 2:
         monkeypatch.setattr(shelf, "WORTH", 5)
-        monkeypatch.setattr(shelf.Shelf, "_few_are_concerned", lambda _: True)
+        monkeypatch.setattr(shelf.Shelf, "_are_few", lambda *_: True)
     chance = random.Random(seed)
     names = ("Product Viewed", "Product Added", "Order Completed")
     history = [
