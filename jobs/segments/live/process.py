@@ -48,8 +48,12 @@ class Companion(Protocol):
     def start(self, context: Context, now: datetime) -> None:
         """After the evaluator has begun or recovered, and told what has changed since it stopped."""
 
+    def expect(self, context: Context) -> None:
+        """Before what a call of the evaluator has changed is told: `incoming_texts` holds what came. After a crash in between
+        it comes no more, so that what `start` needs to find it again is to be written down here."""
+
     def tell(self, context: Context, changes: pa.Table, arrivals: Arrivals, now: datetime) -> None:
-        """After each call of the evaluator."""
+        """After each call of the evaluator, when its changes have been told."""
 
     def next_due(self) -> datetime | None:
         """The earliest moment at which it wants to be called without an event; UTC."""
@@ -104,6 +108,7 @@ class Process:
         now = self._now()
         arrivals = self.sources.arrived(events)
         changes = self.live.advance(now, arrivals)
+        self._prepare_companions()
         fail_at(settings, Failpoint.BEFORE_SEGMENT_CHANGES)
         ledger.append_batch(settings, changes, checkpoint=checkpoint, batch_id=batch_id)
         self._tell_companions(changes, arrivals, now)
@@ -165,6 +170,10 @@ class Process:
         ledger.append_tick(self.context.settings, changes)
         self._tell_companions(changes, arrivals, now)
         self._count_told(changes, now)
+
+    def _prepare_companions(self) -> None:
+        for companion in self.companions:
+            companion.expect(self.context)
 
     def _tell_companions(self, changes: pa.Table, arrivals: Arrivals, now: datetime) -> None:
         for companion in self.companions:

@@ -144,7 +144,7 @@ def progress(settings: Settings) -> Progress | None:
 
 
 def done(settings: Settings, first: datetime, moment: datetime) -> None:
-    """Writes down that everything up to the moment is appended."""
+    """Writes down that everything up to the moment is appended, and that nothing later needs to be."""
     told = {"first": first.isoformat(), "done": moment.isoformat()}
     file = _progress_file(settings)
     file.parent.mkdir(parents=True, exist_ok=True)

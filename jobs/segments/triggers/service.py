@@ -62,6 +62,12 @@ class TriggerService:
         turns = list(self._told_since(since)) if before else []
         self._keep(settings, self.desk.work(Brought(turns=turns, everyone=True), since, self.moment))
 
+    def expect(self, context: Context) -> None:
+        """An event that was received long ago and comes only now, as after an outage, moves back how far a start looks."""
+        earliest = self.connection.execute("select min(received_at) from incoming_texts").fetchone()[0]
+        if earliest is not None and earliest < self.moment - ledger.LAG:
+            ledger.done(context.settings, self.first, earliest)
+
     def tell(self, context: Context, changes: pa.Table, arrivals: Arrivals, now: datetime) -> None:
         """Decides what a call of the evaluator has brought, whose changes have been told."""
         settings = context.settings

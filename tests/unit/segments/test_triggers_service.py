@@ -217,3 +217,22 @@ def test_at_the_first_start_nothing_that_was_is_an_occasion(tmp_path: Path) -> N
     shop.ticks(8)  # but what is still to be decided is
     assert shop.decided() == ["7 cart fire anna"]
     shop.process.close()
+
+
+def test_a_crash_does_not_lose_what_came_hours_after_its_receipt(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after an outage: what was received in it comes when it is over."""
+    shop.comes(200, event("anna", "Product Viewed", 199))
+    append = delta.append
+
+    def crashing(settings: Settings, name: str, rows: pa.Table, **more: Any) -> bool:
+        if name == "trigger_decisions":
+            raise RuntimeError("a crash")
+        return append(settings, name, rows, **more)
+
+    monkeypatch.setattr(delta, "append", crashing)
+    with pytest.raises(RuntimeError):
+        shop.comes(201, event("bert", "Product Added", 10, late=1))
+    monkeypatch.undo()
+    shop.process.close()
+    shop.open(202)
+    assert [row for row in shop.decided() if "bert" in row] == ["22 cart fire bert"]
