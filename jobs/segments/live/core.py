@@ -29,6 +29,8 @@ from jobs.segments.live.versions import definition_versions
 # A profile with more due times than this in one call is taken straight to the end: its members are right, but what came and
 # went between is not told.
 MOST_ROUNDS = 500
+# For so few profiles a second thread costs more than it saves: every window and every group is spread over all threads.
+FEW = 5_000
 NEXT = """
 create or replace temp table asked as select profile_id, min(moment) as as_of from (
     select profile_id, moment from stops where moment <= $now
@@ -59,8 +61,7 @@ class Last:
 class Live:
     """The evaluator of one catalogue over a DuckDB connection whose time zone is UTC. Call `begin` or `recover` first.
 
-    `attribute_types`: DuckDB types of attribute columns that are not those of their kind. `shelf`: that of the connection, when
-    others read from it too.
+    `attribute_types`: DuckDB types of attribute columns that are not those of their kind.
     """
 
     connection: Any
@@ -68,7 +69,6 @@ class Live:
     attribute_types: Mapping[str, str] = field(default_factory=dict)
     riders: Sequence[Rider] = ()
     runner: Runner = field(default_factory=LocalRunner)
-    shelf: Shelf | None = None
     evaluated: int = 0
     rounds: int = 0
 
@@ -81,10 +81,11 @@ class Live:
             self.catalogue,
             Kept.of(needs),
             self._attributes(needs),
-            self.shelf or Shelf(self.connection),
+            Shelf(self.connection),
         )
         self.program: Program = over_typed(whole, people="people")
         self.versions = definition_versions(self.catalogue)
+        self.threads = self.threads_used = self.connection.execute("select current_setting('threads')").fetchone()[0]
         self.state.create()
         self.ranks.create()
         changes.create(self.connection, self.versions, self._names_read())
@@ -116,7 +117,7 @@ class Live:
         changes.begin(self.connection)
         changes.leave(self.connection, self.catalogue, arrived.gone, at)
         self.state.take(arrived, at)
-        self.ranks.refresh(at)
+        self.ranks.refresh(at, self.state.gather_more)
         return self._go(at)
 
     def next_due(self) -> datetime | None:
@@ -169,6 +170,7 @@ class Live:
         if not asked:
             return False
         self.evaluated += asked
+        self._use_threads(1 if asked <= FEW else self.threads)
         self.ranks.ensure()
         self.runner.run(self.connection, self.program)
         self._riders(now)
@@ -176,6 +178,11 @@ class Live:
         changes.find(self.connection, self.catalogue, now)
         self._hold()
         return True
+
+    def _use_threads(self, count: int) -> None:
+        if count != self.threads_used:
+            self.connection.execute(f"set threads = {count:d}")
+            self.threads_used = count
 
     def _riders(self, now: datetime) -> None:
         for rider in self.riders:

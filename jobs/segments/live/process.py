@@ -7,7 +7,7 @@ kept. Everything that was told before a crash counts as done, and everything tha
 import json
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import perf_counter
@@ -25,7 +25,6 @@ from jobs.segments.language.model import Catalogue
 from jobs.segments.live import ledger
 from jobs.segments.live.core import Live, Rider, after
 from jobs.segments.live.engines import LocalRunner, Runner
-from jobs.segments.live.shelf import Shelf
 from jobs.segments.live.sources import Sources, attribute_types
 from jobs.segments.live.state import Arrivals
 
@@ -42,8 +41,11 @@ class Companion(Protocol):
     def follow(self, catalogue: Catalogue) -> Catalogue:
         """The catalogue with what it wants members to be kept of."""
 
-    def attach(self, connection: Any, shelf: Shelf) -> Sequence[Rider]:
-        """Before anything is read; gives what is to be kept of events for it. `shelf`: the events of a few profiles."""
+    def attach(self, connection: Any, gather_more: Callable[[str], None]) -> Sequence[Rider]:
+        """Before anything is read; gives what is to be kept of events for it.
+
+        `gather_more`: adds to `eval_events` and `people` what is known of the profiles of a relation.
+        """
 
     def start(self, context: Context, now: datetime) -> None:
         """After the evaluator has begun or recovered, and told what has changed since it stopped."""
@@ -80,9 +82,8 @@ class Process:
             catalogue = companion.follow(catalogue)
         connection = connect(settings)
         types = attribute_types(settings, list(catalogue.attributes))
-        shelf = Shelf(connection)
-        riders = [rider for companion in self.companions for rider in companion.attach(connection, shelf)]
-        self.live = Live(connection, catalogue, types, riders, self.runner, shelf)
+        riders = [rider for companion in self.companions for rider in companion.attach(connection, self._gather_more)]
+        self.live = Live(connection, catalogue, types, riders, self.runner)
         self.sources = Sources(settings, self.live)
         arrivals = self.sources.load(processed_version(settings))
         stood = ledger.last(connection)
@@ -170,6 +171,9 @@ class Process:
         ledger.append_tick(self.context.settings, changes)
         self._tell_companions(changes, arrivals, now)
         self._count_told(changes, now)
+
+    def _gather_more(self, whose: str) -> None:
+        self.live.state.gather_more(whose)
 
     def _prepare_companions(self) -> None:
         for companion in self.companions:

@@ -4,6 +4,7 @@ A percentile of a day is taken from what was received by its start. Events that 
 so do new profiles, and profiles that change hands. Their values are taken anew, and whoever crosses the border is looked at.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -18,8 +19,11 @@ from jobs.segments.compile.program import Program
 from jobs.segments.compile.windows import unit_start
 from jobs.segments.language.model import Catalogue
 from jobs.segments.language.units import Unit
-from jobs.segments.live.state import NOW, Cause
+from jobs.segments.live.state import Cause
 from jobs.segments.live.typed import over_typed
+
+# Those who are to be looked at on account of others.
+OTHERS = f"(select profile_id from stops where cause = '{Cause.OTHERS}')"
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,12 @@ class Ranks:
                 self._rank(zone, day)
                 self.kept[zone.values].add(day)
 
-    def refresh(self, now: datetime) -> None:
-        """After arrivals: values of the profiles concerned taken anew, and stops for whoever is on another side now."""
+    def refresh(self, now: datetime, gather_more: Callable[[str], None]) -> None:
+        """After arrivals: values of the profiles concerned taken anew, and stops for whoever is on another side now; what is
+        known of those is gathered too."""
         for zone in self.zones:
             for day in sorted(self.kept[zone.values]):
-                self._refresh(zone, day, now)
+                self._refresh(zone, day, now, gather_more)
 
     def prune(self) -> None:
         """Keeps the latest day of each zone: everybody has been looked at since it began."""
@@ -99,7 +104,7 @@ class Ranks:
                 self.connection.execute(f"delete from {zone.values} where as_of = $day", {"day": day})
                 days.discard(day)
 
-    def _refresh(self, zone: _Zone, day: datetime, now: datetime) -> None:
+    def _refresh(self, zone: _Zone, day: datetime, now: datetime, gather_more: Callable[[str], None]) -> None:
         run = self.connection.execute
         run(
             "create or replace temp table days_asked as select distinct profile_id, $day as as_of from"
@@ -127,22 +132,7 @@ class Ranks:
             f" union all (({after}) except ({before}))) inner join held using (profile_id)",
             {"day": day, "keys": zone.keys, "cause": Cause.OTHERS, "now": now},
         )
-        self._gather()
-
-    def _gather(self) -> None:
-        """Those who are looked at on account of others are not among those concerned yet."""
-        others = "(select distinct profile_id from stops where cause = $cause)"
-        for now_name, name in {"eval_events": "known_events", **NOW}.items():
-            self.connection.execute(
-                f"create or replace temp table more as from {name} semi join {others} as others using (profile_id)"
-                " anti join concerned using (profile_id)",
-                {"cause": Cause.OTHERS},
-            )
-            self.connection.execute(f"insert into {now_name} from more")
-        self.connection.execute(
-            f"insert into concerned from {others} as others anti join concerned using (profile_id)",
-            {"cause": Cause.OTHERS},
-        )
+        gather_more(OTHERS)
 
     def _value(self, zone: _Zone, events: str) -> None:
         """Adds the values of `days_asked`."""

@@ -14,7 +14,7 @@ WORTH = 200_000
 
 
 class Shelf:
-    """Fills `eval_events` from `known_events` for the profiles of a relation, `concerned` if no other is named."""
+    """Fills `eval_events` from `known_events` for the profiles of a relation."""
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
@@ -25,16 +25,22 @@ class Shelf:
         """Events have changed hands or were removed: all is read from the table, until it is shelved anew."""
         self.rows, self.until = None, 0
 
-    def gather(self, whose: str = "concerned") -> None:
+    def gather(self, whose: str) -> None:
+        """Their events and no others."""
+        self._fill("create or replace temp table eval_events as", whose)
+
+    def add(self, whose: str) -> None:
+        """Their events too; none of them may be there yet."""
+        self._fill("insert into eval_events by name", whose)
+
+    def _fill(self, into: str, whose: str) -> None:
         """From the shelf and from what has come since; from the table alone when most are concerned."""
         if self._are_few(whose):
             self._shelve_when_worth()
             if self.rows is not None:
-                self._pick(self.rows, whose)
+                self._pick(self.rows, into, whose)
                 return
-        self.connection.execute(
-            f"create or replace temp table eval_events as from known_events semi join {whose} using (profile_id)"
-        )
+        self.connection.execute(f"{into} from known_events semi join {whose} using (profile_id)")
 
     def _are_few(self, whose: str) -> bool:
         asked, everybody = self._one(f"select count(*) from {whose}"), self._one("select count(*) from attributes")
@@ -54,14 +60,14 @@ class Shelf:
         )
         self.connection.unregister("shelf_rows")
 
-    def _pick(self, rows: pa.Table, whose: str) -> None:
+    def _pick(self, rows: pa.Table, into: str, whose: str) -> None:
         run = self.connection.execute
         places = run(f"select first, many from shelf_places semi join {whose} using (profile_id)").fetchnumpy()
         first, many = places["first"].astype(np.int64), places["many"].astype(np.int64)
         within = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
         self.connection.register("shelf_rows", rows.take(pa.array(np.repeat(first, many) + within)))
         run(
-            "create or replace temp table eval_events as from shelf_rows union all"
+            f"{into} from shelf_rows union all"
             f" select known_events.* from known_events semi join {whose} using (profile_id)"
             f" where known_events.rowid >= {self.until:d}"
         )

@@ -76,7 +76,7 @@ class State:
         self._table("known_events", self.kept.columns)
         self._table("attributes", {"profile_id": "varchar", "is_simulated": "boolean", **self.attributes})
         plain = {"profile_id": "varchar", "is_simulated": "boolean", "moment": "timestamp", "due_at": "timestamp"}
-        self._table("held", plain | segments, key="profile_id")
+        self._table("held", plain | segments)
         self._table("arrived", {**PLAIN, "is_simulated": "boolean"})
         stops = {"profile_id": "varchar", "moment": "timestamp", "cause": "varchar", "valid_at": "timestamp"}
         self._table("stops", stops)
@@ -119,9 +119,8 @@ class State:
             {"cause": Cause.EVENT, "now": now},
         )
 
-    def _table(self, name: str, columns: Mapping[str, str], key: str = "") -> None:
-        kinds = {column: f"{kind} primary key" if column == key else kind for column, kind in columns.items()}
-        listed = ", ".join(f'"{column}" {kind}' for column, kind in kinds.items())
+    def _table(self, name: str, columns: Mapping[str, str]) -> None:
+        listed = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
         self.connection.execute(f"create or replace table {name} ({listed})")
 
     def _moved(self, moved: pa.Table | None, now: datetime) -> None:
@@ -212,13 +211,32 @@ class State:
             " union all select profile_id from held where due_at <= $now)",
             {"now": now},
         )
-        self.shelf.gather()
-        for now_name, name in NOW.items():
-            run(f"create or replace temp table {now_name} as from {name} semi join concerned using (profile_id)")
+        self.shelf.gather("concerned")
+        for now_name, query in NOW.items():
+            run(f"create or replace temp table {now_name} as {query} semi join concerned using (profile_id)")
+
+    def gather_more(self, whose: str) -> None:
+        """What is known of the profiles of a relation too, as far as it is not there yet."""
+        run = self.connection.execute
+        run(
+            "create or replace temp table others as select distinct profile_id"
+            f" from {whose} as more anti join concerned using (profile_id)"
+        )
+        if not run("from others limit 1").fetchone():
+            return
+        self.shelf.add("others")
+        for now_name, query in NOW.items():
+            run(f"insert into {now_name} {query} semi join others using (profile_id)")
+        run("insert into concerned from others")
 
     def keep(self) -> None:
-        """Writes into `held` what the rounds have found; by its key, so that nobody else's rows are read."""
-        self.connection.execute("insert or replace into held by name from now_held")
+        """Writes into `held` what the rounds have found. Rows are put at the end in the place of the old ones: to change them
+        where they are costs a piece of each column for each."""
+        run = self.connection.execute
+        run("delete from held where rowid in (select held_at from now_held)")
+        run("insert into held by name select * exclude (held_at) from now_held")
+        if run("select max(rowid) > 4 * (count(*) + 100000) from held").fetchone()[0]:
+            run("create or replace table held as from held")
 
     def _add_events(self, now: datetime) -> None:
         """An event that is known already may come again: it is not kept twice, and its profile is looked at all the same."""
@@ -241,4 +259,4 @@ class State:
 
 
 # Of those concerned: what is held of them, which the rounds change, and their attributes.
-NOW = {"now_held": "held", "people": "attributes"}
+NOW = {"now_held": "select *, rowid as held_at from held", "people": "from attributes"}

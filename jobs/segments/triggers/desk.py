@@ -1,11 +1,12 @@
 """The desk: takes what a micro-batch brought, finds the occasions, decides each once, and says who is to be looked at when.
 
-It works over tables of a DuckDB connection (`store.py`) beside the evaluator's: `known_events`, the events that count, and
-`attributes`. A call is a function of these and its arguments; whether time is passed over in one call or in many makes no
-difference to what is decided, but for memberships that events change: these are decided when the evaluator knows of them.
+It works over tables of a DuckDB connection (`store.py`) beside the evaluator's: `eval_events` and `people`, what is known of the
+profiles at work, out of `known_events`, the events that count, and `attributes`. A call is a function of these and its
+arguments; whether time is passed over in one call or in many makes no difference to what is decided, but for memberships that
+events change: these are decided when the evaluator knows of them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,6 @@ from jobs.segments.compile.occasions import occasions
 from jobs.segments.compile.program import Program
 from jobs.segments.language.model import Catalogue
 from jobs.segments.language.triggers import Leaves, Trigger
-from jobs.segments.live.shelf import Shelf
 from jobs.segments.triggers.book import Book
 from jobs.segments.triggers.case import Case, ExitEvent, Kind, WayBack
 from jobs.segments.triggers.judge import Judge
@@ -48,7 +48,7 @@ class Outcome:
     standings: pa.Table
 
 
-def as_it_is(program: Program, relation: str = "eval_events") -> Program:
+def as_it_is(program: Program, relation: str = "eval_events", people: str = "attributes") -> Program:
     """For events whose properties are JSON text."""
     return program
 
@@ -62,11 +62,11 @@ class Desk:
         book: Book,
         catalogue: Catalogue,
         prepare: Prepare = as_it_is,
-        *,
-        shelf: Shelf | None = None,
+        gather_more: Callable[[str], None] | None = None,
     ) -> None:
+        """`gather_more`: the evaluator's way to what is known of the profiles of a relation; without it the desk has its own."""
         self.connection = connection
-        self.shelf = shelf or Shelf(connection)
+        self.gather_more = gather_more or self._gather
         self.book = book
         self.store = Store(connection)
         self.judge = Judge(connection, book, catalogue, prepare)
@@ -107,11 +107,17 @@ class Desk:
         touched |= self.store.everyone() if brought.everyone else set()
         self.store.ask(touched, since, now)
         self.store.open_messages(now)
-        self.shelf.gather("asked_occasions")
+        self.gather_more("asked_occasions")
         self.connection.execute(
             "create or replace temp table fresh as select unnest($1::varchar[]) as event_key",
             [list(brought.event_keys)],
         )
+
+    def _gather(self, whose: str) -> None:
+        for gathered, kept in (("eval_events", "known_events"), ("people", "attributes")):
+            self.connection.execute(
+                f"create or replace temp table {gathered} as from {kept} semi join {whose} using (profile_id)"
+            )
 
     def _occasions(self, cases: "_Cases") -> pa.Table:
         """Puts what events alone have set off into its cases; gives who is due when for what is pending."""

@@ -27,14 +27,14 @@ class Judgement:
 
 
 class Judge:
-    """Evaluates what a book needs, over `eval_events`, `attributes` and, if a rule is a percentile, `ranked`."""
+    """Evaluates what a book needs, over `eval_events`, `people` and, if a rule is a percentile, `ranked`."""
 
     def __init__(self, connection: Any, book: Book, catalogue: Catalogue, prepare: Prepare) -> None:
         self.connection = connection
         self.book = book
         self.catalogue = book.judged(catalogue)
         self.program = compiled(self.catalogue, MOMENTS)
-        self.query = prepare(self.program).query()
+        self.query = prepare(self.program, people="people").query()
         self.ranking = Ranking(connection, self.catalogue, self.program, prepare)
         self.zone = self._zone(catalogue)
 
@@ -65,7 +65,8 @@ class Judge:
         chosen = f"{self.zone or 'null'} as stated_zone, {listed}"
         with self.ranking.ranked():
             rows = self.connection.execute(
-                f"select result.*, {chosen} from ({self.query}) as result left join attributes using (profile_id)"
+                f"select result.*, {chosen} from ({self.query}) as result"
+                " left join people as attributes using (profile_id)"
             ).to_arrow_table()
         return {(row["profile_id"], row["as_of"]): self._judgement(row, flags) for row in rows.to_pylist()}
 

@@ -34,12 +34,11 @@ DECIDED = (
     "select given.* exclude (reasons, event_keys), nullif(array_to_string(reasons, ','), '') as reasons, event_keys,"
     " greatest(0, cast(floor(epoch(known_at) - epoch(occasion_at)) as bigint)) as delay_seconds,"
     " definition_version, coalesce(is_simulated, false) as is_simulated from given"
-    " left join attributes using (profile_id)"
-    " left join decision_versions on name = coalesce(journey_name, trigger_name)"
+    " left join people using (profile_id) left join decision_versions on name = coalesce(journey_name, trigger_name)"
 )
 STOOD = (
     "select given.*, definition_version, coalesce(is_simulated, false) as is_simulated from given"
-    " left join attributes using (profile_id) left join decision_versions on name = journey_name"
+    " left join people using (profile_id) left join decision_versions on name = journey_name"
 )
 LIVING = "coalesce(to_profile_id, given.profile_id) as profile_id"
 

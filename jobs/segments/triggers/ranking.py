@@ -16,8 +16,8 @@ MOMENTS = "judged_moments"
 class Prepare(Protocol):
     """Makes a program fit the events as they are kept, in a relation of that name."""
 
-    def __call__(self, program: Program, relation: str = "eval_events") -> Program:
-        """The program over that relation."""
+    def __call__(self, program: Program, relation: str = "eval_events", people: str = "attributes") -> Program:
+        """The program over that relation, and over one with the rows of `attributes` of whoever is asked about."""
 
 
 class Ranking:

@@ -1,6 +1,6 @@
 """Triggers beside the real-time evaluator: after each of its calls they decide, and what they have decided is appended."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,6 @@ from jobs.core.context import Context
 from jobs.core.settings import Settings
 from jobs.lake import delta
 from jobs.segments.language.model import Catalogue
-from jobs.segments.live.shelf import Shelf
 from jobs.segments.live.state import Arrivals
 from jobs.segments.live.typed import over_typed
 from jobs.segments.triggers import ledger
@@ -42,10 +41,10 @@ class TriggerService:
         """What the evaluator is to keep members of."""
         return self.book.followed(catalogue)
 
-    def attach(self, connection: Any, shelf: Shelf) -> list[Reader]:
+    def attach(self, connection: Any, gather_more: Callable[[str], None]) -> list[Reader]:
         """Takes its place in the evaluator's connection; gives what the evaluator is to keep for it."""
         self.connection = connection
-        self.desk = Desk(connection, self.book, self.catalogue, over_typed, shelf=shelf)
+        self.desk = Desk(connection, self.book, self.catalogue, over_typed, gather_more)
         return readers(self.desk)
 
     def start(self, context: Context, now: datetime) -> None:

@@ -10,7 +10,6 @@ import pyarrow as pa
 from jobs.segments.language.model import Catalogue
 from jobs.segments.live.core import Live
 from jobs.segments.live.engines import LocalRunner, Runner
-from jobs.segments.live.shelf import Shelf
 from jobs.segments.live.state import Arrivals
 from jobs.segments.live.typed import over_typed
 from jobs.segments.triggers.book import Book
@@ -30,10 +29,9 @@ class Together:
     moment: datetime | None = None
 
     def __post_init__(self) -> None:
-        shelf = Shelf(self.connection)
-        self.desk = Desk(self.connection, self.book, self.catalogue, over_typed, shelf=shelf)
+        self.desk = Desk(self.connection, self.book, self.catalogue, over_typed, self._gather_more)
         followed = self.book.followed(self.catalogue)
-        self.live = Live(self.connection, followed, self.attribute_types, readers(self.desk), self.runner, shelf)
+        self.live = Live(self.connection, followed, self.attribute_types, readers(self.desk), self.runner)
         self.desk.store.create()
 
     def begin(self, now: datetime, arrivals: Arrivals) -> pa.Table:
@@ -53,6 +51,9 @@ class Together:
             self.desk.store.move(dict(merged))
         found = brought(self.connection, came, changes.to_pylist())
         return changes, self.desk.work(found, since or self.moment, self.moment)
+
+    def _gather_more(self, whose: str) -> None:
+        self.live.state.gather_more(whose)
 
     def next_due(self) -> datetime | None:
         """The earliest moment at which anything may change without an event; UTC."""

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from triggerkit import START, World, book, minutes, policy, told, trigger
 
-from jobs.segments.live import shelf
 from jobs.segments.triggers.model import Turn
 
 CART = {"event": "Added", "not_followed_by": {"event": ["Added", "Ordered"]}, "within": "1 hour"}
@@ -309,15 +308,11 @@ def expected_occasions(events: list[tuple[str, str, float, float]]) -> set[tuple
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_however_time_is_cut_the_same_is_decided(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And wherever events are read from: in pieces from the shelf, which is for many."""
+def test_however_time_is_cut_the_same_is_decided(seed: int) -> None:
     events = history(seed)
     pick = random.Random(seed + 1000)
     stops = [*sorted(pick.sample(range(1, 1000), 12)), 1000]
-    at_once = played(events, [1000])
-    monkeypatch.setattr(shelf, "WORTH", 0)
-    monkeypatch.setattr(shelf.Shelf, "_are_few", lambda *_: True)
-    in_pieces = played(events, stops)
+    at_once, in_pieces = played(events, [1000]), played(events, stops)
     assert at_once == in_pieces, f"seed {seed}"
     carts = {
         (row["profile_id"], (row["decided_at"] - START) / timedelta(minutes=1))
