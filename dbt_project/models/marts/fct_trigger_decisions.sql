@@ -1,4 +1,5 @@
--- A message that was cancelled and went out all the same, because the sync was quicker, is one to be regretted.
+-- A message that was cancelled and went out all the same, because the sync was quicker, is one to be regretted; unless what it
+-- was cancelled for happened after the sending, which is what it was sent for.
 with first_decisions as (
     select * from {{ ref('stg_triggers__decisions') }}
     where decision in ('fire', 'hold')
@@ -9,7 +10,8 @@ taken_back as (
         occasion_id,
         decision,
         reasons,
-        decided_at
+        decided_at,
+        coalesce(undone_at, decided_at) as undone_at
     from {{ ref('stg_triggers__decisions') }}
     where decision in ('cancel', 'regret')
 ),
@@ -23,7 +25,7 @@ stated as (
         case
             when first_decisions.decision = 'hold' then 'held'
             when first_decisions.message is null then 'started'
-            when deliveries.sent_at is not null and taken_back.decision is not null then 'regretted'
+            when taken_back.decision = 'regret' or taken_back.undone_at <= deliveries.sent_at then 'regretted'
             when deliveries.sent_at is not null then 'sent'
             when taken_back.decision is not null then 'cancelled'
             when first_decisions.expires_at <= {{ as_of() }} then 'expired'
@@ -43,13 +45,13 @@ select
     profiles.profile_id,
     stated.purpose,
     stated.state,
-    coalesce(stated.taken_back_reasons, stated.reasons) as reasons,
+    case when stated.state != 'sent' then coalesce(stated.taken_back_reasons, stated.reasons) end as reasons,
     stated.occasion_at,
     stated.decided_at,
     stated.not_before,
     stated.expires_at,
     stated.sent_at,
-    stated.taken_back_at,
+    case when stated.state != 'sent' then stated.taken_back_at end as taken_back_at,
     stated.delay_seconds,
     profiles.is_simulated
 from stated

@@ -12,6 +12,7 @@ select
     cast(decided_at as timestamp) as decided_at,
     cast(not_before as timestamp) as not_before,
     cast(expires_at as timestamp) as expires_at,
+    cast(undone_at as timestamp) as undone_at,
     delay_seconds
 from {{ source('lake', 'trigger_decisions') }}
 where cast(known_at as timestamp) <= {{ as_of() }}

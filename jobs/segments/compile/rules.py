@@ -89,6 +89,8 @@ class Writer:
         if rule.operator in (Operator.TOP_PERCENT, Operator.BOTTOM_PERCENT):
             is_top = rule.operator is Operator.TOP_PERCENT
             self.dues.append(unit_start(Unit.DAY, zone, 1))
+            if rule.trait not in self.catalogue.traits:
+                self.needs.attributes.add(rule.trait)
             return self.needs.percentile(Percentile(rule.trait, zone, str(rule.operand), is_top))
         is_defined = rule.trait in self.catalogue.traits
         value = column(trait_column(rule.trait)) if is_defined else self.needs.attribute(rule.trait)

@@ -48,7 +48,7 @@ def evaluate_file(
 ) -> Done:
     """Writes `out` (profile_id,segment, sorted) and, when lines were refused, them and why to `<out>.refused.jsonl`.
 
-    Who exists is who has an event received by the moment; attributes of a warehouse are unknown.
+    Who exists is who has an event received by the moment; attributes of a warehouse are unknown, but that nobody is simulated.
     """
     catalogue = load(definitions)
     lines = list(read_lines(events))
@@ -75,7 +75,10 @@ def evaluated(connection: Any, catalogue: Catalogue, moment: datetime) -> Member
         "create or replace table eval_events as select * replace (cast(effective_at as timestamp) as effective_at,"
         " cast(received_at as timestamp) as received_at) from history"
     )
-    unknown = "".join(f', cast(null as {TYPES[kind]}) as "{name}"' for name, kind in catalogue.attributes.items())
+    unknown = "".join(
+        f', cast({"false" if name == "is_simulated" else "null"} as {TYPES[kind]}) as "{name}"'
+        for name, kind in catalogue.attributes.items()
+    )
     run(f"create or replace table attributes as select distinct profile_id{unknown} from history")
     at = moment.astimezone(UTC).replace(tzinfo=None)
     run("create or replace table asked as select profile_id, cast($1 as timestamp) as as_of from attributes", [at])

@@ -86,6 +86,8 @@ def _parsed(raw: bytes) -> dict[str, Any]:
         raise LineError("not sound UTF-8, or nested without end") from error
     except json.JSONDecodeError as error:
         raise LineError(f"not JSON: {error.msg}") from error
+    except ValueError as error:
+        raise LineError("a number of more digits than are read") from error
     if not isinstance(found, dict):
         raise LineError("not a JSON object")
     return found
@@ -121,6 +123,6 @@ def _time(message: dict[str, Any], name: str) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(found)
-    except ValueError as error:
-        raise LineError(f"{name} is no ISO 8601 time") from error
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise LineError(f"{name} is no ISO 8601 time, or out of range") from error

@@ -16,6 +16,7 @@ from jobs.segments.evaluate.local import Evaluator
 from jobs.segments.language import rules as shapes
 from jobs.segments.language.events import Measure
 from jobs.segments.language.model import Catalogue, Segment, Trait
+from jobs.segments.language.references import SEGMENT, only
 from jobs.segments.language.traits import kind_of_value
 from jobs.segments.language.words import in_words
 
@@ -26,7 +27,8 @@ ASKED = "create or replace temp table asked as select ? as profile_id, cast(? as
 @dataclass
 class Reason:
     """One part of a rule: in words, whether it holds, the value compared (None: unknown, or there is none), and the latest of
-    the events that it counts, as (event_key, name, effective_at). Events and values stand beside comparisons only."""
+    the events that it counts, as (event_key, name, effective_at). Events and values stand beside comparisons only. `of`: the
+    segment that it asks for."""
 
     words: str
     rule: shapes.AnyRule
@@ -35,6 +37,7 @@ class Reason:
     value: Any = None
     events: list[tuple[str, str, datetime]] = field(default_factory=list)
     parts: "list[Reason]" = field(default_factory=list)
+    of: Segment | None = None
 
     def all(self) -> "Iterator[Reason]":
         """This one and all inside it, as a reader meets them."""
@@ -48,6 +51,7 @@ def explain(connection: Any, catalogue: Catalogue, name: str, profile_id: str, a
 
     `as_of` is UTC without zone. KeyError when there is no such segment.
     """
+    catalogue = only(catalogue, {(SEGMENT, name)})
     reason = _of_segment(catalogue, catalogue.segments[name])
     connection.execute(ASKED, [profile_id, as_of])
     parts = list(reason.all())
@@ -57,15 +61,17 @@ def explain(connection: Any, catalogue: Catalogue, name: str, profile_id: str, a
         part.value = found.get(trait_column(f"value_{place}"))
         if isinstance(part.rule, shapes.TraitRule):
             part.value = found.get(trait_column(part.rule.trait))
-        if measure := _measure(catalogue, part):
-            part.events = counted_events(connection, measure, part.zone)
-    _judge_holdouts(reason, catalogue, name, profile_id)
+        if (measured := _measure(catalogue, part)) is not None:
+            part.events = counted_events(connection, *measured)
+    for part in parts:
+        if part.of is not None:
+            _judge_holdout(part, part.of, profile_id)
     return reason
 
 
 def _of_segment(catalogue: Catalogue, segment: Segment) -> Reason:
     zone, header = segment.header.time_zone, segment.header
-    reason = Reason(f"member of {segment.name}", shapes.SegmentRule(segment=segment.name), zone)
+    reason = Reason(f"member of {segment.name}", shapes.SegmentRule(segment=segment.name), zone, of=segment)
     reason.parts = [_of_rule(catalogue, segment.rule, zone)]
     if header.parent:
         reason.parts.append(_of_segment(catalogue, catalogue.segments[header.parent]))
@@ -93,19 +99,20 @@ def _extended(catalogue: Catalogue, parts: list[Reason]) -> Catalogue:
     return Catalogue(traits, segments, catalogue.attributes)
 
 
-def _measure(catalogue: Catalogue, part: Reason) -> Measure | None:
+def _measure(catalogue: Catalogue, part: Reason) -> tuple[Measure, str] | None:
+    """What a part counts, and the time zone of whoever defines it."""
     if isinstance(part.rule, shapes.EventRule):
-        return part.rule
+        return part.rule, part.zone
     if isinstance(part.rule, shapes.TraitRule) and part.rule.trait in catalogue.traits:
-        value = catalogue.traits[part.rule.trait].value
-        return value if isinstance(value, Measure) else None
+        trait = catalogue.traits[part.rule.trait]
+        return (trait.value, trait.header.time_zone) if isinstance(trait.value, Measure) else None
     return None
 
 
-def _judge_holdouts(reason: Reason, catalogue: Catalogue, name: str, profile_id: str) -> None:
-    share = catalogue.segments[name].header.holdout
+def _judge_holdout(reason: Reason, segment: Segment, profile_id: str) -> None:
+    share = segment.header.holdout
     if share is not None:
-        held = in_share(f"holdout{SEPARATOR}{name}", profile_id, share)
+        held = in_share(f"holdout{SEPARATOR}{segment.name}", profile_id, share)
         part = Reason(
             f"not among the {share:.0%} held out", shapes.Everyone(everyone=True), reason.zone, holds=not held
         )

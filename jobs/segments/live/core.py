@@ -8,7 +8,7 @@ moment that was asked for the members are those that the warehouse would count.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
@@ -39,15 +39,6 @@ create or replace temp table asked as select profile_id, min(moment) as as_of fr
 """
 
 
-class Rider(Protocol):
-    """Looks at the same profiles at the same moments (triggers). `eval_events` and `asked` stand when it is called."""
-
-    needs: Needs
-
-    def look(self, connection: Any, now: datetime) -> str | None:
-        """The name of a relation with profile_id, as_of, due_at (when it wants to look again), or None."""
-
-
 @dataclass(frozen=True)
 class Last:
     """Where an evaluator stood: its last moment, `members` (segment, profile_id), and the versions of the definitions then."""
@@ -61,13 +52,14 @@ class Last:
 class Live:
     """The evaluator of one catalogue over a DuckDB connection whose time zone is UTC. Call `begin` or `recover` first.
 
-    `attribute_types`: DuckDB types of attribute columns that are not those of their kind.
+    `attribute_types`: DuckDB types of attribute columns that are not those of their kind. `also_needs`: what others read of the
+    events and attributes that it keeps.
     """
 
     connection: Any
     catalogue: Catalogue
     attribute_types: Mapping[str, str] = field(default_factory=dict)
-    riders: Sequence[Rider] = ()
+    also_needs: Sequence[Needs] = ()
     runner: Runner = field(default_factory=LocalRunner)
     evaluated: int = 0
     rounds: int = 0
@@ -75,7 +67,7 @@ class Live:
     def __post_init__(self) -> None:
         whole = compiled(self.catalogue)
         self.ranks = Ranks(self.connection, self.catalogue, whole)
-        needs = [whole.needs, *self.ranks.needs, *(rider.needs for rider in self.riders)]
+        needs = [whole.needs, *self.ranks.needs, *self.also_needs]
         self.state = State(
             self.connection,
             self.catalogue,
@@ -173,7 +165,6 @@ class Live:
         self._use_threads(1 if asked <= FEW else self.threads)
         self.ranks.ensure()
         self.runner.run(self.connection, self.program)
-        self._riders(now)
         self._require_progress()
         changes.find(self.connection, self.catalogue, now)
         self._hold()
@@ -183,14 +174,6 @@ class Live:
         if count != self.threads_used:
             self.connection.execute(f"set threads = {count:d}")
             self.threads_used = count
-
-    def _riders(self, now: datetime) -> None:
-        for rider in self.riders:
-            if relation := rider.look(self.connection, now):
-                self.connection.execute(
-                    f"update result set due_at = least(result.due_at, seen.due_at) from {relation} as seen"
-                    " where seen.profile_id = result.profile_id and seen.as_of = result.as_of"
-                )
 
     def _require_progress(self) -> None:
         stuck = self.connection.execute("select profile_id, as_of from result where due_at <= as_of limit 1").fetchone()

@@ -1,7 +1,7 @@
 """Whose an event is, by the map of the last identity run; provisional where the run has not seen the identifier.
 
-The same answer as the dbt models int_identity__identifiers, int_identity__provisional and int_identity__event_profiles; a test
-holds the two together.
+The same answer as the dbt models int_identity__identifiers, int_identity__provisional, int_identity__redirects and
+int_identity__event_profiles; a test holds the two together.
 """
 
 from typing import Any
@@ -25,10 +25,22 @@ MAP = (
     " left join profile_redirects on profile_id = from_profile_id",
     "create or replace table taken as select profile_id from profile_identifiers"
     " union select from_profile_id from profile_redirects",
+    f"""create or replace table led_on as
+    with founded as (
+        select profile_id, {founded_sql()} as first_id, {founded_sql(1)} as second_id from owners
+    ),
+    provisional as (
+        select distinct case when taken.profile_id is null then first_id else second_id end as from_profile_id,
+            founded.profile_id as to_profile_id
+        from founded left join taken on first_id = taken.profile_id where first_id <> founded.profile_id
+    )
+    select from_profile_id, to_profile_id from profile_redirects
+    union all select * from provisional where from_profile_id not in (select profile_id from taken)""",
     "create or replace table nobody as select identifier_type, rule, blocked from ops_blocked_identifiers",
     "create or replace table aliases as select old_token, new_token from ops_token_aliases",
 )
-# `sighted`: identifier_type, identifier_value. Where it leads: `sighted_owners`.
+# `led_on`: where an id leads that was merged away, or was provisional. `sighted`: identifier_type, identifier_value and, of a
+# relation of events, when first and whether only simulated. Where it leads: `sighted_owners`.
 SIGHTED = f"""
 create or replace temp table sighted_owners as
 with unseen as (
@@ -68,10 +80,15 @@ def read_map(connection: Any) -> None:
 def sight(connection: Any, events: str) -> None:
     """Fills `sighted_owners` for the identifiers of a relation of events."""
     parts = [
-        f"select '{kind}' as identifier_type, {column} as identifier_value from {events} where {column} is not null"
+        f"select '{kind}' as identifier_type, {column} as identifier_value, effective_at, received_at, is_simulated"
+        f" from {events} where {column} is not null"
         for kind, column in KINDS.items()
     ]
-    connection.execute(f"create or replace temp table sighted as {' union '.join(parts)}")
+    connection.execute(
+        "create or replace temp table sighted as select identifier_type, identifier_value, min(effective_at) as effective_at,"
+        f" min(received_at) as received_at, bool_and(is_simulated) as is_simulated from ({' union all '.join(parts)})"
+        " group by identifier_type, identifier_value"
+    )
     connection.execute(SIGHTED)
 
 

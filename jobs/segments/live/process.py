@@ -21,9 +21,10 @@ from jobs.core.files import write_durably
 from jobs.core.settings import Settings
 from jobs.lake import checkpoints, delta
 from jobs.lake.duck import connect
+from jobs.segments.compile.collect import Needs
 from jobs.segments.language.model import Catalogue
 from jobs.segments.live import ledger
-from jobs.segments.live.core import Live, Rider, after
+from jobs.segments.live.core import Live, after
 from jobs.segments.live.engines import LocalRunner, Runner
 from jobs.segments.live.sources import Sources, attribute_types
 from jobs.segments.live.state import Arrivals
@@ -41,7 +42,7 @@ class Companion(Protocol):
     def follow(self, catalogue: Catalogue) -> Catalogue:
         """The catalogue with what it wants members to be kept of."""
 
-    def attach(self, connection: Any, gather_more: Callable[[str], None]) -> Sequence[Rider]:
+    def attach(self, connection: Any, gather_more: Callable[[str], None]) -> Sequence[Needs]:
         """Before anything is read; gives what is to be kept of events for it.
 
         `gather_more`: adds to `eval_events` and `people` what is known of the profiles of a relation.
@@ -82,8 +83,8 @@ class Process:
             catalogue = companion.follow(catalogue)
         connection = connect(settings)
         types = attribute_types(settings, list(catalogue.attributes))
-        riders = [rider for companion in self.companions for rider in companion.attach(connection, self._gather_more)]
-        self.live = Live(connection, catalogue, types, riders, self.runner)
+        needs = [one for companion in self.companions for one in companion.attach(connection, self._gather_more)]
+        self.live = Live(connection, catalogue, types, needs, self.runner)
         self.sources = Sources(settings, self.live)
         arrivals = self.sources.load(processed_version(settings))
         stood = ledger.last(connection)

@@ -22,9 +22,8 @@ log = logging.getLogger(__name__)
 EVENT = ("event_key", "name", "effective_at", "received_at", "receive_position", "is_simulated", *owners.KINDS.values())
 SIGHTING = (
     "select profile_id, 'sighted|' || identifier_type || '|' || identifier_value as event_key, '' as name,"
-    " seen.effective_at, seen.received_at, 0 as receive_position, cast(null as varchar) as properties, seen.is_simulated"
-    " from sighted_owners, (select max(effective_at) as effective_at, max(received_at) as received_at,"
-    " bool_and(is_simulated) as is_simulated from {events}) as seen where is_provisional"
+    " effective_at, received_at, 0 as receive_position, cast(null as varchar) as properties, is_simulated"
+    " from sighted_owners inner join sighted using (identifier_type, identifier_value) where is_provisional"
 )
 
 
@@ -66,8 +65,8 @@ class Sources:
         if before != self.identity:
             self._resolve_silver(None)
             moved = self.connection.execute(
-                "select event_key, owned_events.profile_id, owned_events.is_simulated from owned_events"
-                " inner join known_events using (event_key)"
+                "select event_key, owned_events.profile_id, owned_events.is_simulated from known_events"
+                " left join owned_events using (event_key)"
                 " where owned_events.profile_id is distinct from known_events.profile_id"
             ).to_arrow_table()
             self.connection.execute("drop table owned_events")
@@ -97,7 +96,7 @@ class Sources:
         owners.sight(self.connection, events)
         columns = ", ".join(("profile_id", "is_simulated", "properties", *(c for c in PLAIN if c != "profile_id")))
         run(f"create or replace temp table arrived_events as select {columns} from ({owners.owned(events)})")
-        run(f"insert into arrived_events by name {SIGHTING.format(events=events)}")
+        run(f"insert into arrived_events by name {SIGHTING}")
         return Arrivals(events="arrived_events")
 
     def _read_identity(self) -> None:

@@ -50,8 +50,8 @@ class Arrivals:
 
     `events`: profile_id, event_key, name, effective_at, received_at, receive_position, properties (JSON text), is_simulated;
     events that are known already do no harm. `attributes`: profile_id, is_simulated and the attribute columns of profiles that
-    are new or changed. `moved`: event_key, profile_id, is_simulated of events that have another profile now. `gone`: profiles
-    that exist no longer.
+    are new or changed. `moved`: event_key, profile_id, is_simulated of events that have another profile now, or none (NULL).
+    `gone`: profiles that exist no longer.
     """
 
     events: pa.Table | str | None = None
@@ -133,13 +133,21 @@ class State:
         run(
             "create or replace temp table concerned as select profile_id from known_events semi join moves using (event_key)"
         )
-        run("insert into concerned select profile_id from moves")
+        run("insert into concerned select profile_id from moves where profile_id is not null")
         run(
             "update known_events set profile_id = moves.profile_id from moves where moves.event_key = known_events.event_key"
         )
+        run("delete from known_events where profile_id is null")
         self.shelf.forget()
         self._exist("moves")
         self._stop_concerned(now)
+        # Whoever has them now may have been looked at last before they were received.
+        run(
+            "insert into stops select moves.profile_id, max(received_at), $cause, $now from moves"
+            " inner join known_events using (event_key) inner join held on held.profile_id = moves.profile_id"
+            " where received_at > held.moment group by moves.profile_id",
+            {"cause": Cause.PROFILE, "now": now},
+        )
 
     def _attributed(self, attributes: pa.Table | None, now: datetime) -> None:
         if attributes is None or not attributes.num_rows:
@@ -242,9 +250,9 @@ class State:
         """An event that is known already may come again: it is not kept twice, and its profile is looked at all the same."""
         run = self.connection.execute
         columns = ", ".join(f'"{name}"' for name in self.kept.columns)
-        run("create or replace temp table fresh as from incoming anti join eval_events using (event_key)")
+        run("create or replace temp table fresh_events as from incoming anti join eval_events using (event_key)")
         for table in ("known_events", "eval_events"):
-            run(f"insert into {table} ({columns}) select {columns} from fresh")
+            run(f"insert into {table} ({columns}) select {columns} from fresh_events")
         plain = ", ".join(PLAIN)
         run(f"insert into arrived ({plain}) select {plain} from incoming")
         # One evaluation for all that came, at the receipt of the last; what counts only later waits for its time.

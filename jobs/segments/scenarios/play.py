@@ -151,8 +151,10 @@ def _decided(stage: Stage, expected: Expected, scenario: Scenario) -> Iterator[M
         text = f"decisions: expected {'; '.join(wanted) or 'none'}; found {'; '.join(found) or 'none'}"
         yield ("decisions",), text, why_decided(rows)
         return
+    left = sorted(rows, key=lambda row: row["decided_at"])
     for place, told in enumerate(expected.decisions):
-        row = next(row for row in rows if _spoken(row) == _wanted(told))
+        row = next(row for row in left if _spoken(row) == _wanted(told))
+        left.remove(row)  # of those with the same words the first that is expected is the first that was decided
         if told.not_before is not None and row["not_before"] != instant(told.not_before, scenario.time_zone):
             text = f"{_wanted(told)}: expected not before {told.not_before}; found {row['not_before']} UTC"
             yield ("decisions", place), text, why_decided([row])

@@ -95,11 +95,6 @@ def exit_event_name(journey: str) -> str:
     return f"journey__{journey}__exit_on"
 
 
-def is_unnamed(segment: str) -> bool:
-    """Whether a segment is the rule of a trigger or a journey, and none that an analyst has defined."""
-    return segment.startswith(UNNAMED)
-
-
 def _with(catalogue: Catalogue, rules: Mapping[str, tuple[AnyRule, str]]) -> Catalogue:
     added = {
         name: Segment(SegmentHeader.model_construct(name=name, description="", rule={}, time_zone=zone), rule)

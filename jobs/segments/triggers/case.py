@@ -10,7 +10,7 @@ from jobs.segments.triggers.book import Book, condition_name
 from jobs.segments.triggers.decide import decide, take_back
 from jobs.segments.triggers.judge import Judgement
 from jobs.segments.triggers.model import Decided, Decision, Fired, Message, Occasion, Reason, Standing
-from jobs.segments.triggers.walk import EVENT_EXIT, MET_EXIT, ended, enter, walk
+from jobs.segments.triggers.walk import EVENT_EXIT, GONE, MET_EXIT, ended, enter, walk
 
 
 class Kind(IntEnum):
@@ -152,9 +152,13 @@ class Case:
                 self._take_back(fired, undo.undone_at, undo.known_at, Reason.UNDONE)
 
     def _turn_back(self, back: WayBack, at: datetime) -> None:
-        """The last of the trigger's messages is the one that this is the way back of."""
-        own = [fired for fired in self.history if fired.decided.message.trigger == back.trigger]
-        last = next((fired for fired in reversed(own) if fired.decided.message.entry_id is None), None)
+        """The last of the trigger's messages by then is the one that this is the way back of."""
+        own = [
+            fired
+            for fired in self.history
+            if fired.decided.message.trigger == back.trigger and fired.decided.message.entry_id is None
+        ]
+        last = next((fired for fired in reversed(own) if fired.decided.decided_at <= at), None)
         if last is not None:
             self._take_back(last, back.valid_at, at, Reason.UNDONE)
 
@@ -173,7 +177,10 @@ class Case:
     def _wake(self, standing: Standing, at: datetime, judgement: Judgement) -> None:
         if self.standings[standing.entry_id] != standing:
             return  # it has gone on or ended since
-        journey = self.book.journeys[standing.journey]
+        journey = self.book.journeys.get(standing.journey)
+        if journey is None or standing.step not in journey.steps:
+            self._stands(ended(standing, at, GONE))
+            return
         walked = walk(journey, standing, at, judgement.holds)
         for message in walked.messages:
             self._decide(message, judgement, holds=True, is_undone=False)
@@ -186,7 +193,7 @@ class Case:
     def wake(self, standing: Standing) -> None:
         """An entry that goes on when its pause is over."""
         if standing.due_at is not None:
-            rank = self.book.journeys[standing.journey].rank
+            rank = self.book.journeys[standing.journey].rank if standing.journey in self.book.journeys else 0
             self.add(standing.due_at, Kind.WAKE, standing, rank=rank, key=standing.entry_id)
 
     def _stands(self, standing: Standing) -> None:

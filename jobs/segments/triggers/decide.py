@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from jobs.segments.language.policy import Cap, Policy, PurposePolicy
+from jobs.segments.language.policy import Cap, Policy
 from jobs.segments.triggers.model import Decided, Decision, Fired, Message, Person, Reason
 from jobs.segments.triggers.quiet import not_before, zone_of
-
-NO_RULES = PurposePolicy()
 
 
 def decide(
@@ -17,7 +15,7 @@ def decide(
 
     Every reason against it is given. `history`: what has fired for the person so far, journeys included.
     """
-    rules = policy.purposes.get(message.purpose, NO_RULES)
+    rules = policy.purposes[message.purpose]
     zone = zone_of(message.zone, person.zone, policy)
     quiet = policy.quiet_hours if rules.is_quiet and message.message is not None else None
     start = not_before(message.decided_at, quiet, zone)
@@ -76,7 +74,7 @@ def take_back(fired: Fired, undone_at: datetime, known_at: datetime, reason: Rea
     at = max(known_at, fired.decided.decided_at)
     if fired.sent_at is not None and fired.sent_at <= at:
         is_regret = undone_at <= fired.sent_at
-        return Decided(Decision.REGRET, message, (reason,), at=at) if is_regret else None
+        return Decided(Decision.REGRET, message, (reason,), at=at, undone_at=undone_at) if is_regret else None
     if fired.decided.expires_at is not None and fired.decided.expires_at <= at:
         return None
-    return Decided(Decision.CANCEL, message, (reason,), at=at)
+    return Decided(Decision.CANCEL, message, (reason,), at=at, undone_at=undone_at)

@@ -89,8 +89,7 @@ class Desk:
         pending = self._occasions(cases)
         self._turns(cases, brought.turns, now)
         for standing in self.store.due_standings(now):
-            if standing.journey in self.book.journeys:
-                cases[standing.profile_id].wake(standing)
+            cases[standing.profile_id].wake(standing)
         self._remember(cases)
         self._work_off(list(cases.values()))
         outcome = Outcome(
@@ -106,7 +105,7 @@ class Desk:
         touched = {turn.profile_id for turn in brought.turns} | brought.profiles | self.store.due(now)
         touched |= self.store.everyone() if brought.everyone else set()
         self.store.ask(touched, since, now)
-        self.store.open_messages(now)
+        self.store.open_messages(since)
         self.gather_more("asked_occasions")
         self.connection.execute(
             "create or replace temp table fresh as select unnest($1::varchar[]) as event_key",
@@ -200,13 +199,15 @@ def _occasion(row: dict[str, Any]) -> Occasion:
 
 def _turned(trigger: Trigger, turn: Turn) -> Occasion:
     decided_at = turn.valid_at + trigger.lateness if turn.is_by_time else turn.known_at
-    return Occasion(trigger.name, turn.profile_id, turn.event_keys, turn.valid_at, decided_at, is_turn=True)
+    times = turn.valid_at, decided_at
+    return Occasion(trigger.name, turn.profile_id, turn.event_keys, *times, is_turn=True, told_of=turn.told_of)
 
 
 def _turn_row(occasion: Occasion) -> dict[str, Any]:
     return {
         "trigger_name": occasion.trigger,
         "profile_id": occasion.profile_id,
+        "told_of": occasion.told_of,
         "event_keys": list(occasion.event_keys),
         "occasion_at": occasion.occasion_at,
         "decided_at": occasion.decided_at,

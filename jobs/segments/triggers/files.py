@@ -44,7 +44,7 @@ def load(folder: Path, catalogue: Catalogue, *, vocabulary: Vocabulary | None = 
     """
     checked = check(folder, catalogue, vocabulary=vocabulary)
     if checked.problems or checked.book is None:
-        raise DefinitionError.of(checked.problems)
+        raise DefinitionError.of(checked.problems or [Problem(POLICY, 1, "there are no triggers, journeys or policy")])
     return checked.book
 
 
@@ -58,7 +58,7 @@ def check(folder: Path, catalogue: Catalogue, *, vocabulary: Vocabulary | None =
         return CheckedBook(None, [], [])  # where nothing is sent, there is nothing to say of how
     problems += [*wrong, *wrong_too]
     judge = _Judge(_names(catalogue, vocabulary or words.of_contracts()), triggers, journeys)
-    found = [*judge.triggers(policy), *judge.journeys(), *(judge.policy(policy) if policy else ())]
+    found = [*judge.triggers(policy), *judge.journeys(policy), *(judge.policy(policy) if policy else ())]
     problems += [file.problem(one.path, one.text) for file, one in found if not isinstance(one, Remark)]
     remarks = [file.problem(one.path, one.text) for file, one in found if isinstance(one, Remark)]
     book = (
@@ -89,6 +89,13 @@ AnyFile = DefinitionFile[Any]
 Noted = tuple[AnyFile, Found]
 
 
+def _purpose(
+    file: DefinitionFile[Trigger] | DefinitionFile[Journey], policy: DefinitionFile[Policy] | None
+) -> Iterator[Noted]:
+    if policy and file.item.purpose not in policy.item.purposes:
+        yield file, Found(("purpose",), f"the policy has no purpose {file.item.purpose}")
+
+
 @dataclass(frozen=True)
 class _Judge:
     names: Names
@@ -105,17 +112,17 @@ class _Judge:
             parts += [(("if",), trigger.if_)] if trigger.if_ else []
             for found in (*self._parts(parts, zone), *self._membership(trigger)):
                 yield file, found
-            if policy and trigger.purpose not in policy.item.purposes:
-                yield file, Found(("purpose",), f"the policy has no purpose {trigger.purpose}")
+            yield from _purpose(file, policy)
             if not trigger.sends and name not in starting:
                 yield file, Found(("sends",), "it sends nothing and no journey starts with it")
 
-    def journeys(self) -> Iterator[Noted]:
+    def journeys(self, policy: DefinitionFile[Policy] | None) -> Iterator[Noted]:
         """What is wrong with the journeys."""
         for name, file in self.journey_files.items():
             journey = file.item
             if name in self.trigger_files:
                 yield file, Found(("name",), f"a trigger is named {name} too; take another name")
+            yield from _purpose(file, policy)
             if journey.start not in self.trigger_files:
                 nearest = hint(journey.start, list(self.trigger_files))
                 yield file, Found(("start",), f"unknown trigger {journey.start!r}.{nearest}")

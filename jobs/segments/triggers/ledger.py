@@ -84,9 +84,7 @@ def _completed(connection: Any, given: pa.Table, query: str) -> pa.Table:
 
 
 def restore(settings: Settings, connection: Any, store: Store) -> None:
-    """Fills the empty tables of a store from the lake's; what belonged to a merged profile belongs to the living one."""
-    redirects = delta.read(settings, "profile_redirects", ["from_profile_id", "to_profile_id"])
-    connection.register("led_on", redirects)
+    """Fills the empty tables of a store from the lake's; what belonged to a profile that leads on (`led_on`) belongs to that."""
     for table, name in (("decisions", DECISIONS), ("standings", STATES)):
         connection.register("given", delta.read(settings, name))
         columns = [_restored(column.name, str(column.type)) for column in TABLES[table]]
@@ -95,7 +93,6 @@ def restore(settings: Settings, connection: Any, store: Store) -> None:
         ).to_arrow_table()
         connection.unregister("given")
         store.add(table, rows)
-    connection.unregister("led_on")
     deliver(settings, connection)
 
 

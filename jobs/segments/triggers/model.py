@@ -41,7 +41,8 @@ class Occasion:
     """A trigger's occasion of one profile.
 
     `undone_at`: the earliest time of an event that undoes it; `undone_known_at`: when the first such was received.
-    `is_turn`: it is a change of membership, which may have turned back by the time of its decision.
+    `is_turn`: it is a change of membership, which may have turned back by the time of its decision. `told_of`: the profile that
+    it was told of, which may be a part of this one since.
     """
 
     trigger: str
@@ -52,16 +53,17 @@ class Occasion:
     undone_at: datetime | None = None
     undone_known_at: datetime | None = None
     is_turn: bool = False
+    told_of: str | None = None
 
     @property
     def occasion_id(self) -> str:
         """Its identity: the trigger and the events that caused it, so that a merge of profiles does not make it new.
 
-        Where only time passed there is no event, and profile and time stand for it.
+        Where only time passed there is no event, and profile, as it was then, and time stand for it.
         """
         if self.event_keys:
             return hash_parts((self.trigger, *self.event_keys))
-        return hash_parts((self.trigger, None, self.profile_id, self.occasion_at.isoformat()))
+        return hash_parts((self.trigger, None, self.told_of or self.profile_id, self.occasion_at.isoformat()))
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Turn:
     """A change of membership, as the evaluator has it.
 
     `known_at`: the moment at which it was found, of one by time the moment of the change. `is_by_time`: nothing but time has
-    caused it; `is_by_definition`: nothing has happened at all, a definition was changed.
+    caused it; `is_by_definition`: nothing has happened at all, a definition was changed. `told_of`: as of an occasion.
     """
 
     segment: str
@@ -80,6 +82,7 @@ class Turn:
     event_keys: tuple[str, ...] = ()
     is_by_time: bool = False
     is_by_definition: bool = False
+    told_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,7 @@ class Decided:
     expires_at: datetime | None = None
     zone: str | None = None
     at: datetime | None = None  # of a cancel or regret: the moment of it; else that of the message
+    undone_at: datetime | None = None  # of a cancel or regret: when what it is taken back for happened
 
     @property
     def decided_at(self) -> datetime:

@@ -1,42 +1,27 @@
 """What the evaluator has found, as the desk wants it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
-from jobs.segments.compile.collect import Needs
 from jobs.segments.live.state import Arrivals, Cause
-from jobs.segments.triggers.desk import Brought, Desk
+from jobs.segments.triggers.desk import Brought
 from jobs.segments.triggers.model import Turn
 
 
-@dataclass
-class Reader:
-    """Makes the evaluator keep of events what the desk needs."""
-
-    needs: Needs
-
-    def look(self, connection: Any, now: datetime) -> str | None:
-        """Nothing: the desk has dues of its own."""
-        return None
-
-
-def readers(desk: Desk) -> list[Reader]:
-    """Of all that the desk needs."""
-    return [Reader(needs) for needs in desk.needs]
-
-
 def brought(connection: Any, arrivals: Arrivals, changes: Iterable[Mapping[str, Any]]) -> Brought:
-    """What a call of the evaluator has brought: its arrivals and the changes that it has found."""
-    keys, profiles = set[str](), set[str]()
-    for table in (_relation(connection, arrivals.events), _relation(connection, arrivals.moved)):
-        if table is not None:
-            keys |= _column(table, "event_key")
-            profiles |= _column(table, "profile_id")
-    return Brought(sorted(keys), frozenset(profiles), [turn(row) for row in changes])
+    """What a call of the evaluator has brought: its arrivals and the changes that it has found.
+
+    New are the events that it did not know: one that comes again, or has another profile now, is no occasion for the second time.
+    """
+    profiles = set[str]()
+    for relation in (arrivals.events, arrivals.moved):
+        if relation is not None:
+            profiles |= _column(connection, relation, "profile_id")
+    new = sorted(_column(connection, "fresh_events", "event_key"))
+    return Brought(new, frozenset(profiles), [turn(row) for row in changes])
 
 
 def turn(row: Mapping[str, Any]) -> Turn:
@@ -46,6 +31,7 @@ def turn(row: Mapping[str, Any]) -> Turn:
     return Turn(
         segment=row["segment"],
         profile_id=row["profile_id"],
+        told_of=row.get("told_of", row["profile_id"]),
         is_entry=row["is_entry"],
         valid_at=naive(row["valid_at"]),
         known_at=naive(row["evaluated_at"] if by_itself else row["known_at"]),
@@ -60,12 +46,7 @@ def naive(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
-def _relation(connection: Any, events: pa.Table | str | None) -> pa.Table | None:
-    if isinstance(events, str):
-        found: pa.Table = connection.execute(f"select event_key, profile_id from {events}").to_arrow_table()
-        return found
-    return events
-
-
-def _column(table: pa.Table, name: str) -> set[str]:
-    return {value for value in table.column(name).to_pylist() if value is not None}
+def _column(connection: Any, relation: pa.Table | str, name: str) -> set[str]:
+    if isinstance(relation, str):
+        relation = connection.execute(f"select distinct {name} from {relation}").to_arrow_table()
+    return {value for value in relation.column(name).to_pylist() if value is not None}

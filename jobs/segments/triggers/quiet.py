@@ -1,6 +1,7 @@
 """Quiet hours by a person's clock."""
 
 from datetime import UTC, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from jobs.segments.language.policy import Policy, QuietHours
@@ -11,7 +12,13 @@ def zone_of(wanted: str, stated: str | None, policy: Policy) -> str:
     """The time zone that counts: the one named, or the person's, or the default where that is unknown or no time zone."""
     if wanted != PERSON:
         return wanted
-    return stated if stated is not None and stated in available_timezones() else policy.default_zone
+    return stated if stated is not None and stated in _time_zones() else policy.default_zone
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    """Read once: the list is made from files."""
+    return frozenset(available_timezones())
 
 
 def not_before(moment: datetime, quiet: QuietHours | None, zone: str) -> datetime:

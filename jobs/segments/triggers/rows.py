@@ -18,7 +18,7 @@ def _schema(texts: str, times: str, *more: tuple[str, pa.DataType]) -> pa.Schema
 TABLES = {
     "decisions": _schema(
         "occasion_id decision trigger_name profile_id message journey_name step_name entry_id purpose time_zone",
-        "occasion_at decided_at known_at not_before expires_at",
+        "occasion_at decided_at known_at not_before expires_at undone_at",
         ("reasons", TEXTS),
         ("event_keys", TEXTS),
     ),
@@ -28,7 +28,7 @@ TABLES = {
         ("sequence", pa.int64()),
         ("event_keys", TEXTS),
     ),
-    "turns": _schema("trigger_name profile_id", "occasion_at decided_at", ("event_keys", TEXTS)),
+    "turns": _schema("trigger_name profile_id told_of", "occasion_at decided_at", ("event_keys", TEXTS)),
     "deliveries": _schema("occasion_id", "sent_at"),
     "trigger_dues": _schema("profile_id", "due_at"),
 }
@@ -83,6 +83,7 @@ def _decision_row(one: Decided, known_at: datetime) -> dict[str, Any]:
         "known_at": known_at,
         "not_before": one.not_before,
         "expires_at": one.expires_at,
+        "undone_at": one.undone_at,
         "time_zone": one.zone,
         "event_keys": list(message.event_keys),
     }

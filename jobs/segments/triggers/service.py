@@ -9,23 +9,30 @@ from typing import Any
 import pyarrow as pa
 
 from jobs.core.context import Context
+from jobs.core.definitions import DefinitionError
 from jobs.core.settings import Settings
 from jobs.lake import delta
+from jobs.segments.compile.collect import Needs
 from jobs.segments.language.model import Catalogue
 from jobs.segments.live.state import Arrivals
 from jobs.segments.live.typed import over_typed
 from jobs.segments.triggers import ledger
 from jobs.segments.triggers.book import Book
 from jobs.segments.triggers.desk import Brought, Desk, Outcome
-from jobs.segments.triggers.files import DEFINITIONS, POLICY, load
+from jobs.segments.triggers.files import check
 from jobs.segments.triggers.model import Turn
-from jobs.segments.triggers.news import Reader, brought, naive, readers, turn
+from jobs.segments.triggers.news import brought, naive, turn
 
 
 def beside(folder: Path, catalogue: Catalogue) -> list["TriggerService"]:
-    """The triggers and journeys of a project, or of a folder of definitions; none without a policy."""
-    definitions = folder / DEFINITIONS if (folder / DEFINITIONS).is_dir() else folder
-    return [TriggerService(load(folder, catalogue), catalogue)] if (definitions / POLICY).exists() else []
+    """The triggers and journeys of a project, or of a folder of definitions; none where there are neither.
+
+    Raises DefinitionError with every problem of the files, a missing policy among them.
+    """
+    checked = check(folder, catalogue)
+    if checked.problems:
+        raise DefinitionError.of(checked.problems)
+    return [TriggerService(checked.book, catalogue)] if checked.book else []
 
 
 @dataclass
@@ -41,11 +48,11 @@ class TriggerService:
         """What the evaluator is to keep members of."""
         return self.book.followed(catalogue)
 
-    def attach(self, connection: Any, gather_more: Callable[[str], None]) -> list[Reader]:
+    def attach(self, connection: Any, gather_more: Callable[[str], None]) -> list[Needs]:
         """Takes its place in the evaluator's connection; gives what the evaluator is to keep for it."""
         self.connection = connection
         self.desk = Desk(connection, self.book, self.catalogue, over_typed, gather_more)
-        return readers(self.desk)
+        return self.desk.needs
 
     def start(self, context: Context, now: datetime) -> None:
         """After the evaluator has begun or recovered, and told what it found: reads what was decided, and makes up for what was
@@ -53,8 +60,11 @@ class TriggerService:
         settings = context.settings
         ledger.prepare(self.connection, self.book)
         self.desk.store.create()
+        self.outcomes_version = delta.version(
+            settings, ledger.OUTCOMES
+        )  # before they are read: what comes meanwhile comes again
         ledger.restore(settings, self.connection, self.desk.store)
-        self.outcomes_version = delta.version(settings, ledger.OUTCOMES)
+        self.desk.store.follow()
         self.moment = naive(now)
         before = ledger.progress(settings)
         self.first, since = (before.first, before.resumes_from) if before else (self.moment, self.moment)
@@ -72,6 +82,7 @@ class TriggerService:
         settings = context.settings
         if arrivals.moved is not None and arrivals.moved.num_rows:
             self.desk.store.move(self._merged())
+            self.desk.store.follow()
         if (version := delta.version(settings, ledger.OUTCOMES)) != self.outcomes_version:
             ledger.deliver(settings, self.connection)
             self.outcomes_version = version
@@ -93,9 +104,10 @@ class TriggerService:
         """Changes that were told and may not have been decided on: since then, or by time and waiting for what is late."""
         latest = max((trigger.lateness for trigger in self.book.triggers.values()), default=timedelta())
         rows = self.connection.execute(
-            "select * replace (cast(valid_at as timestamp) as valid_at, cast(known_at as timestamp) as known_at,"
-            " cast(evaluated_at as timestamp) as evaluated_at, coalesce(to_profile_id, profile_id) as profile_id)"
-            " from segment_changes left join profile_redirects on profile_id = from_profile_id"
+            "select * exclude (profile_id) replace (cast(valid_at as timestamp) as valid_at,"
+            " cast(known_at as timestamp) as known_at, cast(evaluated_at as timestamp) as evaluated_at),"
+            " profile_id as told_of, coalesce(to_profile_id, profile_id) as profile_id"
+            " from segment_changes left join led_on on profile_id = from_profile_id"
             " where segment in (select unnest($1)) and (cast(known_at as timestamp) > $2"
             " or (cause = 'time' and cast(valid_at as timestamp) > $2 - $3))",
             [sorted({str(one.waits_for) for one in self.book.triggers.values() if one.waits_for}), since, latest],
@@ -105,7 +117,7 @@ class TriggerService:
 
     def _merged(self) -> dict[str, str]:
         rows = self.connection.execute(
-            "select from_profile_id, to_profile_id from profile_redirects where from_profile_id in"
+            "select from_profile_id, to_profile_id from led_on where from_profile_id in"
             " (select profile_id from decisions union select profile_id from standings union select profile_id from turns)"
         ).fetchall()
         return dict(rows)

@@ -99,8 +99,8 @@ class Store:
         where = "profile_id in (select profile_id from concerned_profiles)"
         return [standing_of(row) for row in self._rows(f"from standings where {where} {LATEST} order by entry_id")]
 
-    def open_messages(self, now: datetime) -> None:
-        """Puts into `open_messages` what may still be taken back: waiting to be sent, or sent not long ago."""
+    def open_messages(self, since: datetime) -> None:
+        """Puts into `open_messages` what might still be taken back then: waiting to be sent, or sent not long ago."""
         self.connection.execute(
             "create or replace temp table open_messages as select fired.trigger_name, fired.event_keys[1] as event_key"
             " from decisions as fired left join deliveries using (occasion_id) where fired.decision = 'fire'"
@@ -108,7 +108,7 @@ class Store:
             " and fired.profile_id in (select profile_id from asked_occasions)"
             " and coalesce(sent_at + $1, fired.expires_at) > $2 and fired.occasion_id not in"
             " (select occasion_id from decisions where decision in ('cancel', 'regret'))",
-            [REGRETS, now],
+            [REGRETS, since],
         )
 
     def move(self, moved: dict[str, str]) -> None:
@@ -119,6 +119,14 @@ class Store:
         for name in ("decisions", "standings", "turns", "trigger_dues"):
             self._with(
                 pairs, f"update {name} set profile_id = given.new from given where {name}.profile_id = given.old"
+            )
+
+    def follow(self) -> None:
+        """What events have set off belongs to whoever has them now."""
+        for name in ("decisions", "standings", "turns"):
+            self.connection.execute(
+                f"update {name} set profile_id = known_events.profile_id from known_events"
+                f" where known_events.event_key = {name}.event_keys[1] and known_events.profile_id <> {name}.profile_id"
             )
 
     def schedule(self, pending: pa.Table) -> None:
@@ -145,7 +153,8 @@ class Store:
 
 def _turned(row: dict[str, Any]) -> Occasion:
     keys = tuple(row["event_keys"])
-    return Occasion(row["trigger_name"], row["profile_id"], keys, row["occasion_at"], row["decided_at"], is_turn=True)
+    times = row["occasion_at"], row["decided_at"]
+    return Occasion(row["trigger_name"], row["profile_id"], keys, *times, is_turn=True, told_of=row["told_of"])
 
 
 def _literal(moment: datetime) -> str:

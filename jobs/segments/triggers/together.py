@@ -14,7 +14,7 @@ from jobs.segments.live.state import Arrivals
 from jobs.segments.live.typed import over_typed
 from jobs.segments.triggers.book import Book
 from jobs.segments.triggers.desk import Desk, Outcome
-from jobs.segments.triggers.news import brought, naive, readers
+from jobs.segments.triggers.news import brought, naive
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Together:
     def __post_init__(self) -> None:
         self.desk = Desk(self.connection, self.book, self.catalogue, over_typed, self._gather_more)
         followed = self.book.followed(self.catalogue)
-        self.live = Live(self.connection, followed, self.attribute_types, readers(self.desk), self.runner)
+        self.live = Live(self.connection, followed, self.attribute_types, self.desk.needs, self.runner)
         self.desk.store.create()
 
     def begin(self, now: datetime, arrivals: Arrivals) -> pa.Table:

@@ -10,6 +10,8 @@ from jobs.segments.language.triggers import PERSON
 from jobs.segments.triggers.model import Message, Standing
 
 FINISHED, MET_EXIT, EVENT_EXIT = "finished", "exit_when", "exit_on"
+# The journey, or the step that an entry waited at, is defined no longer.
+GONE = "step_gone"
 
 
 def rule_name(journey: str, step: str, way: int) -> str:

@@ -19,6 +19,7 @@ NOW = datetime(2024, 3, 4, tzinfo=UTC)
 RULES = {
     "buyers": "{event: Order Completed, last: 2 days}",
     "browsers": "{all: [{event: page, gte: 2, last: 1 day}, {not: {segment: buyers}}]}",
+    "marked": "{all: [{trait: is_simulated, is_null: false}, {event: page, gte: 3}]}",
 }
 MESSAGE = {
     "messageId": "m",
@@ -92,6 +93,7 @@ def test_refused_lines_stand_beside_with_their_reason(folder: Path, engine: str)
         ({"event": None}, "a track without event"),
         ({"timestamp": None}, "neither timestamp nor receivedAt"),
         ({"timestamp": "yesterday"}, "timestamp is no ISO 8601 time"),
+        ({"timestamp": "0001-01-01T00:00:00+01:00"}, "timestamp is no ISO 8601 time, or out of range"),
         ({"properties": [1]}, "properties are no object"),
         ({"messageId": None}, "no messageId"),
     ],
@@ -102,7 +104,11 @@ def test_what_is_no_event(changes: dict[str, Any], reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"7", b'{"a":1,"a":2}', b'{"a":1e999}', b'{"a":NaN}', b'"\xff"', b'{"a":"\\ud800"}', b"[" * 100_000]
+    "text",
+    [
+        *(b"7", b'{"a":1,"a":2}', b'{"a":1e999}', b'{"a":NaN}', b'"\xff"', b'{"a":"\\ud800"}', b"[" * 100_000),
+        b'{"a":' + b"9" * 5_000 + b"}",
+    ],
 )
 def test_what_is_no_sound_json(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "e.jsonl").write_bytes(text + b"\n\n")

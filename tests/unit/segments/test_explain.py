@@ -65,3 +65,20 @@ def test_the_held_out_are_told_so() -> None:
         assert reason.parts[-1].words == "not among the 50% held out"
         assert reason.parts[0].holds
         assert reason.holds == reason.parts[-1].holds
+
+
+def test_a_holdout_inside_is_told_too_and_a_trait_counts_by_its_own_clock() -> None:
+    """Midnight in Tokyo lies between the two orders, which are of one day in UTC."""
+    found = catalogue(
+        segment("half", "{event: Order}", holdout=0.5),
+        trait("today", "{event: Order, this: day}", time_zone="Asia/Tokyo"),
+        segment("outer", "{all: [{segment: half}, {trait: today, gte: 1}]}"),
+    )
+    orders = [("ann", "Order", f"2017-03-10 {hour}", {"total": 1}) for hour in ("10:00", "16:00")]
+    with world(orders, [("ann", "Oslo")]) as connection:
+        reason = explain(connection, found, "outer", "ann", datetime(2017, 3, 10, 20))
+    told = {part.words: part for part in reason.all()}
+    assert told["member of half"].parts[-1].words == "not among the 50% held out"
+    assert told["member of half"].holds == told["not among the 50% held out"].holds
+    [today] = [part for part in reason.all() if part.words.startswith("today")]
+    assert (today.value, len(today.events)) == (1, 1)

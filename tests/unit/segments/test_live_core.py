@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -11,7 +10,6 @@ import pytest
 from livekit import T0, at, catalogue, event, events, told
 
 from jobs.core.errors import PermanentError
-from jobs.segments.compile.program import compiled
 from jobs.segments.evaluate.local import Evaluator
 from jobs.segments.language.model import Catalogue
 from jobs.segments.language.traits import Kind
@@ -157,31 +155,6 @@ def test_a_due_time_that_does_not_lie_ahead_is_a_defect_not_an_endless_loop(conn
         live.begin(T0, Arrivals(events([event("p", "Order Completed", -1)])))
 
 
-class Watcher:
-    """A rider that wants to look again two minutes after each event."""
-
-    def __init__(self) -> None:
-        self.needs = compiled(catalogue({"viewed": "{event: Page Viewed}"})).needs
-        self.seen: list[tuple[str, datetime]] = []
-
-    def look(self, connection: Any, now: datetime) -> str:
-        found = connection.execute(
-            "select profile_id, as_of, max(effective_at) + interval 2 minute as due_at from asked inner join eval_events"
-            " using (profile_id) where name = 'Page Viewed' group by all having due_at > as_of"
-        )
-        connection.register("wanted", found.to_arrow_table())
-        self.seen += connection.execute("select profile_id, as_of from asked").fetchall()
-        return "wanted"
-
-
-def test_a_rider_sees_its_own_events_and_is_called_when_it_asked_for(connection: Any) -> None:
-    rider = Watcher()
-    live = Live(connection, BUYERS, riders=[rider])
-    live.begin(T0, Arrivals())
-    live.advance(at(5), Arrivals(events([event("p", "Page Viewed", 1)])))
-    assert rider.seen == [("p", at(1).replace(tzinfo=None)), ("p", at(3).replace(tzinfo=None))]
-
-
 TOP = catalogue({"top": "{trait: spent, top_percent: 50}"}, {"spent": "{event: Order Completed, sum: total}"})
 
 
@@ -303,6 +276,10 @@ def test_members_equal_the_batch_at_every_moment(connection: Any, seed: int, mon
     live.begin(T0, Arrivals())
     while minutes < 5000:
         before, minutes = minutes, minutes + chance.choice((1, 30, 200, 600, 2000))
+        moved = [e for e in seen if chance.random() < 0.05]
+        for one in moved:
+            one["profile_id"] = f"p{chance.randrange(12)}"
+        live.advance(at(minutes), Arrivals(moved=events(moved))) if moved else None
         lag = chance.choice((0, 5))  # what was received in the last minutes has not arrived yet
         come = [e for e in history if e not in seen and e["received_at"] <= at(minutes - lag)]
         seen += come

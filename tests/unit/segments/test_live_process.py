@@ -297,3 +297,31 @@ def test_moments_are_sampled_up_to_the_end() -> None:
     assert drawn == sorted(drawn) == sampled(T0, at(150), every=None, count=5, seed=1)
     assert (len(drawn), drawn[-1]) == (5, at(150))
     assert replay.MOST_MOMENTS == 10_000
+
+
+def test_of_two_in_a_batch_each_has_a_beginning_and_a_mark_of_its_own(settings: Settings, opened: Any) -> None:
+    """One is simulated, the other is real and comes later."""
+    everybody = catalogue({"seen": "{everyone: true}"})
+    process = Process(context(settings, 0), everybody)
+    process.open()
+    first, second = order(1, user_id="anna"), order(9, user_id="bert") | {"is_simulated": False}
+    come(settings, first, second)
+    deliver(process, 10, 0, first, second)
+    marks = dict(process.live.connection.execute("select profile_id, is_simulated from attributes").fetchall())
+    process.close()
+    assert marks == {ANNA: True, founded_profile_id("user_id", "bert"): False}
+    told_at = {row["profile_id"]: row["valid_at"] for row in delta.read(settings, "segment_changes").to_pylist()}
+    assert told_at == {ANNA: at(1), founded_profile_id("user_id", "bert"): at(9)}
+
+
+def test_whose_identifier_is_nobodys_any_more_has_no_events(settings: Settings, opened: Any) -> None:
+    process = opened(0)
+    event = order(1, user_id="anna")
+    come(settings, event)
+    deliver(process, 3, 0, event)
+    blocked = {"identifier_type": "user_id", "rule": "value", "blocked": "anna"}
+    add(settings, "ops_blocked_identifiers", [blocked])
+    process.context = context(settings, 5)
+    process.tick()
+    assert told(settings)[1:] == [("buyers", ANNA, "out", "profile")]
+    assert process.live.connection.execute("select count(*) from known_events").fetchone() == (0,)

@@ -1,6 +1,7 @@
 """The desk: occasions decided once, late events, re-entry, caps, quiet hours, consent, the order of time."""
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -255,6 +256,41 @@ def test_a_merge_of_profiles_makes_no_occasion_new() -> None:
     assert told(it.until(63)) == []
     it.happens("Ordered", 64, profile="bob")
     assert told(it.until(64)) == ["tested cancel 64 undone"]
+
+
+def test_a_membership_by_time_is_decided_once_though_profiles_merge() -> None:
+    """After a stop the changes are read again, as of the profile that there is now."""
+    it = lapsing()
+    it.until(1440, turns=[turn(1440, is_by_time=True)])
+    assert len(it.until(1450)) == 1
+    it.connection.execute("update known_events set profile_id = 'bob'")
+    it.desk.store.move({"ann": "bob"})
+    it.person("bob")
+    assert told(it.until(1455, turns=[replace(turn(1440, is_by_time=True), profile_id="bob", told_of="ann")])) == []
+
+
+def test_a_way_back_takes_back_what_was_sent_off_before_it() -> None:
+    """Also when it is told again, as after a stop."""
+    it = lapsing()
+    it.happens("Ordered", 1500)
+    turns = [turn(1440), turn(1500, is_entry=False), turn(2940)]
+    assert told(it.until(1440, turns=turns[:1])) == ["tested fire 1440"]
+    assert told(it.until(1500, turns=turns[1:2])) == ["tested cancel 1500 undone"]
+    assert told(it.until(2940, turns=turns[2:])) == ["tested fire 2940"]
+    assert told(it.until(2945, turns=turns)) == []
+
+
+def test_what_happens_while_nobody_looks_is_taken_back_all_the_same() -> None:
+    calls = ([80, 200, 3000], [80, 3000], [3000])
+    found = []
+    for stops in calls:
+        it = world(trigger(CART))
+        it.happens("Added", 0)
+        it.happens("Ordered", 100)
+        for stop in stops:
+            it.until(stop)
+        found.append(told(it.decided))
+    assert found == [["tested fire 62", "tested cancel 100 undone"]] * 3
 
 
 NAMES = ("Added", "Added", "Ordered", "Left", "Viewed")

@@ -186,3 +186,15 @@ def test_a_stop_between_two_tables_loses_and_doubles_nothing(seed: int) -> None:
     for kept in PARTS:
         stop = random.Random(f"{seed} {kept}").randrange(6)
         assert told_by(seed, stop=stop, kept=kept) == wanted, f"seed {seed}, stop {stop}, kept {kept}"
+
+
+@pytest.mark.parametrize("steps", [{"first": {"send": "first"}, "rest": {"wait": "1 hour"}}, None])
+def test_who_waits_where_there_is_no_step_any_more_has_left(steps: dict[str, Any] | None) -> None:
+    it = world()
+    it.happens("Signed", 1)
+    it.until(10)
+    written = book(trigger(START_EVENT, sends=False), journeys=[journey(steps)] if steps else [])
+    it.desk = Desk(it.connection, written, Catalogue({}, {}, ATTRIBUTES))
+    it.until(5000)
+    assert stood(it) == ["first 1", "pause 1", "step_gone 61"]
+    assert it.desk.store.next_due() is None

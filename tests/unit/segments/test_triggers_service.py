@@ -1,5 +1,6 @@
 """Triggers beside the evaluator over a lake: decided once, through a crash at each place where one would hurt."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from settingskit import make_settings
 from jobs.core.catalog import lake_table
 from jobs.core.clock import Clock
 from jobs.core.context import Context
+from jobs.core.definitions import DefinitionError
 from jobs.core.profile_ids import founded_profile_id
 from jobs.core.settings import Settings
 from jobs.lake import delta
@@ -80,9 +82,18 @@ class Shop:
         self.process = Process(context, catalogue, companions=beside(self.definitions, catalogue))
         self.process.open()
 
+    def add(self, table: str, *rows: dict[str, Any]) -> None:
+        contract = lake_table(table).contract
+        plain = dict.fromkeys(contract.column_names)
+        given = pa.Table.from_pylist([plain | row for row in rows], schema=arrow_schema(contract))
+        delta.append(self.settings, table, given)
+
     def comes(self, minutes: float, *events: dict[str, Any]) -> None:
+        self.add("silver_events", *events)
+        self.delivers(minutes, *events)
+
+    def delivers(self, minutes: float, *events: dict[str, Any]) -> None:
         rows = pa.Table.from_pylist(list(events), schema=arrow_schema(lake_table("silver_events").contract))
-        delta.append(self.settings, "silver_events", rows)
         self.process.context = Context(self.settings, Clock(at(minutes)), "test")
         chosen = rows.select(CHOSEN).append_column("event_key", pa.array([f"web|{e['event_id']}" for e in events]))
         self.process.live.connection.register("batch_rows", chosen)
@@ -213,6 +224,7 @@ def test_at_the_first_start_nothing_that_was_is_an_occasion(tmp_path: Path) -> N
     schema = arrow_schema(lake_table("silver_events").contract)
     delta.append(shop.settings, "silver_events", pa.Table.from_pylist(rows, schema=schema))
     shop.open(0)
+    shop.delivers(1, *rows)  # the stream's first micro-batch brings them again
     assert shop.decided() == []
     shop.ticks(8)  # but what is still to be decided is
     assert shop.decided() == ["7 cart fire anna"]
@@ -236,3 +248,42 @@ def test_a_crash_does_not_lose_what_came_hours_after_its_receipt(shop: Shop, mon
     shop.process.close()
     shop.open(202)
     assert [row for row in shop.decided() if "bert" in row] == ["22 cart fire bert"]
+
+
+def test_an_occasion_goes_with_its_event_to_another_profile(shop: Shop) -> None:
+    """A run gives the visitor's events to an older profile, which no merge tells of."""
+    shop.comes(1.5, event("anna", "Product Viewed", 1))
+    shop.comes(3, event("anna", "Product Added", 2))
+    shop.ticks(15)
+    before = shop.decided()
+    assert before == ["1 first fire anna", "1 hello fire anna", "14 cart fire anna"]
+    plain = {"event_count": 1, "valid_from": at(0), "last_seen_at": at(3), "is_simulated": False}
+    shop.add(
+        "profile_identifiers",
+        plain | {"profile_id": "p_older", "identifier_type": "user_id", "identifier_value": "anna"},
+    )
+    shop.ticks(16)
+    assert shop.decided() == before
+    shop.comes(21, event("anna", "Order Completed", 20))
+    shop.ticks(40)
+    later = delta.read(shop.settings, "trigger_decisions").to_pylist()
+    told = {(row["message"], row["decision"], row["profile_id"]) for row in later if row["decided_at"] > at(15)}
+    assert told == {("cart", "cancel", "p_older"), ("bought", "fire", "p_older"), ("bye", "fire", "p_older")}
+    shop.process.close()
+    shop.open(41)
+    assert len(delta.read(shop.settings, "trigger_decisions")) == len(later)
+    stores = shop.process.live.connection.execute("select distinct profile_id from decisions").fetchall()
+    assert stores == [("p_older",)]
+
+
+def test_triggers_without_a_policy_are_no_reason_to_keep_silent(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.process.close()
+    (shop.definitions / "policy.yml").unlink()
+    with pytest.raises(DefinitionError, match=r"policy\.yml:1: missing"):
+        shop.open(0)
+    for folder in ("triggers", "journeys"):
+        shutil.rmtree(shop.definitions / folder)
+    shop.open(0)
+    assert not shop.process.companions
+    shop.process.close()
