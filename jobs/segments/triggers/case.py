@@ -10,7 +10,7 @@ from jobs.segments.triggers.book import Book, condition_name
 from jobs.segments.triggers.decide import decide, take_back
 from jobs.segments.triggers.judge import Judgement
 from jobs.segments.triggers.model import Decided, Decision, Fired, Message, Occasion, Reason, Standing
-from jobs.segments.triggers.walk import EVENT_EXIT, GONE, MET_EXIT, ended, enter, walk
+from jobs.segments.triggers.walk import EVENT_EXIT, GONE, MERGED, MET_EXIT, ended, enter, walk
 
 
 class Kind(IntEnum):
@@ -180,6 +180,9 @@ class Case:
         journey = self.book.journeys.get(standing.journey)
         if journey is None or standing.step not in journey.steps:
             self._stands(ended(standing, at, GONE))
+            return
+        if any(one.is_active and one.is_before(standing) for one in self.standings.values()):
+            self._stands(ended(standing, at, MERGED))
             return
         walked = walk(journey, standing, at, judgement.holds)
         for message in walked.messages:

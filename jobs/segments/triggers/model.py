@@ -176,3 +176,7 @@ class Standing:
     def is_active(self) -> bool:
         """Whether it goes on."""
         return self.step is not None
+
+    def is_before(self, other: "Standing") -> bool:
+        """Whether it is an earlier entry into the same journey."""
+        return self.journey == other.journey and (self.entered_at, self.entry_id) < (other.entered_at, other.entry_id)

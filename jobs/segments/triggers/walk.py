@@ -12,6 +12,8 @@ from jobs.segments.triggers.model import Message, Standing
 FINISHED, MET_EXIT, EVENT_EXIT = "finished", "exit_when", "exit_on"
 # The journey, or the step that an entry waited at, is defined no longer.
 GONE = "step_gone"
+# Profiles became one that were in the same journey: who entered it first goes on.
+MERGED = "merged"
 
 
 def rule_name(journey: str, step: str, way: int) -> str:

@@ -198,3 +198,18 @@ def test_who_waits_where_there_is_no_step_any_more_has_left(steps: dict[str, Any
     it.until(5000)
     assert stood(it) == ["first 1", "pause 1", "step_gone 61"]
     assert it.desk.store.next_due() is None
+
+
+def test_of_two_who_are_one_the_first_goes_on() -> None:
+    it = world()
+    it.person("bob")
+    it.happens("Signed", 1)
+    it.happens("Signed", 11, profile="bob")
+    it.until(20)
+    it.connection.execute("update known_events set profile_id = 'ann'")
+    it.desk.store.move({"bob": "ann"})
+    it.until(5000)
+    entries = [(row["entered_at"], row["step_name"] or row["reason"]) for row in it.stood]
+    first, second = ([step for at, step in entries if at == START + minutes(after)] for after in (1, 11))
+    assert first[-1] == "gave up"
+    assert second == ["first", "pause", "merged"]
