@@ -18,6 +18,7 @@ from jobs.core.profile_ids import founded_profile_id
 from jobs.core.settings import Settings
 from jobs.lake import delta
 from jobs.lake.schema import arrow_schema
+from jobs.lake.swap import replace_if_changed
 from jobs.segments.language.catalogue import load
 from jobs.segments.live.process import Process
 from jobs.segments.triggers.service import beside
@@ -274,6 +275,26 @@ def test_an_occasion_goes_with_its_event_to_another_profile(shop: Shop) -> None:
     assert len(delta.read(shop.settings, "trigger_decisions")) == len(later)
     stores = shop.process.live.connection.execute("select distinct profile_id from decisions").fetchall()
     assert stores == [("p_older",)]
+
+
+def test_an_occasion_goes_with_its_event_when_a_merge_is_undone(shop: Shop) -> None:
+    owners = [("anna", "p_one"), ("bert", "p_one")]
+    for anew in (owners, [("anna", "p_one"), ("bert", "p_two")]):
+        plain = {"identifier_type": "user_id", "event_count": 1, "valid_from": at(0), "last_seen_at": at(3)}
+        contract = lake_table("profile_identifiers").contract
+        named = dict.fromkeys(contract.column_names) | plain | {"is_simulated": False}
+        rows = [named | {"profile_id": profile, "identifier_value": user} for user, profile in anew]
+        replace_if_changed(
+            shop.settings, "profile_identifiers", pa.Table.from_pylist(rows, schema=arrow_schema(contract))
+        )
+        if anew is owners:
+            shop.comes(3, event("bert", "Product Added", 2))
+            shop.ticks(15)
+    shop.ticks(16)
+    shop.comes(21, event("bert", "Order Completed", 20))
+    rows = delta.read(shop.settings, "trigger_decisions").to_pylist()
+    told = [(row["decision"], row["profile_id"]) for row in rows if row["trigger_name"] == "cart"]
+    assert sorted(told) == [("cancel", "p_two"), ("fire", "p_one")]
 
 
 def test_triggers_without_a_policy_are_no_reason_to_keep_silent(tmp_path: Path) -> None:
