@@ -63,7 +63,7 @@ class Sources:
         self._read_identity()
         moved = None
         if before != self.identity:
-            self._resolve_silver(None)
+            self._resolve_silver(None, EVENT)
             moved = self.connection.execute(
                 "select event_key, owned_events.profile_id, owned_events.is_simulated from known_events"
                 " left join owned_events using (event_key)"
@@ -103,7 +103,7 @@ class Sources:
         self.identity = owners.identity_versions(self.settings)
         owners.read_map(self.connection)
 
-    def _resolve_silver(self, version: int | None) -> None:
+    def _resolve_silver(self, version: int | None, columns: tuple[str, ...] = (*EVENT, "properties")) -> None:
         """`owned_events`: those of names that count, with whose they are."""
         path = lake_table("silver_events").path(self.settings)
         if version is not None and not delta.is_kept(self.settings, "silver_events", version):
@@ -111,7 +111,7 @@ class Sources:
             version = None
         at = f", version => {version}" if version is not None else ""
         silver = f"(select *, source || '|' || event_id as event_key from delta_scan('{path}'{at}))"
-        wanted = ", ".join((*EVENT, "properties"))
+        wanted = ", ".join(columns)
         self.connection.execute(
             f"create or replace temp table silver_kept as select {wanted} from {silver} where name in (select unnest($1))",
             [list(self.live.state.kept.names)],

@@ -137,7 +137,7 @@ class Store:
             pending,
             "insert into trigger_dues select profile_id, min(due_at) from (select profile_id, due_at from given union all"
             " select profile_id, decided_at from turns union all select profile_id, due_at from"
-            f" (from standings {LATEST}) where due_at is not null)"
+            f" (from standings where {ASKED} {LATEST}) where due_at is not null)"
             " semi join asked_occasions using (profile_id) group by profile_id",
         )
 
