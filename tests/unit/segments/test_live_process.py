@@ -305,8 +305,9 @@ def test_of_two_in_a_batch_each_has_a_beginning_and_a_mark_of_its_own(settings: 
     process = Process(context(settings, 0), everybody)
     process.open()
     first, second = order(1, user_id="anna"), order(9, user_id="bert") | {"is_simulated": False}
-    come(settings, first, second)
-    deliver(process, 10, 0, first, second)
+    again = order(5, user_id="anna")
+    come(settings, first, second, again)
+    deliver(process, 10, 0, first, second, again)
     marks = dict(process.live.connection.execute("select profile_id, is_simulated from attributes").fetchall())
     process.close()
     assert marks == {ANNA: True, founded_profile_id("user_id", "bert"): False}

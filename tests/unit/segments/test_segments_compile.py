@@ -13,6 +13,7 @@ from sqlglot import exp
 from jobs.core.definitions import DefinitionError, SegmentHeader
 from jobs.lake.duck import connect
 from jobs.segments.compile.portable import to_sql
+from jobs.segments.compile.program import compiled
 from jobs.segments.compile.rules import Writer, segment_column
 from jobs.segments.evaluate.local import Evaluator
 from jobs.segments.language import vocabulary
@@ -163,3 +164,8 @@ def test_every_attribute_can_be_used() -> None:
         column = columns[name]
         operator = values.get(column.type, "gte: 1").format(column.allowed[0] if column.allowed else "text")
         assert name in flat(written(f"{{trait: {name}, {operator}}}"))
+
+
+def test_a_percentile_of_an_attribute_reads_it() -> None:
+    found = compiled(catalogue_of(yaml.safe_load("{trait: order_count, top_percent: 10}")))
+    assert "order_count" in found.needs.attributes

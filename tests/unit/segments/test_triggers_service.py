@@ -277,7 +277,8 @@ def test_an_occasion_goes_with_its_event_to_another_profile(shop: Shop) -> None:
     assert stores == [("p_older",)]
 
 
-def test_an_occasion_goes_with_its_event_when_a_merge_is_undone(shop: Shop) -> None:
+@pytest.mark.parametrize("is_started_anew", [False, True])
+def test_an_occasion_goes_with_its_event_when_a_merge_is_undone(shop: Shop, is_started_anew: bool) -> None:
     owners = [("anna", "p_one"), ("bert", "p_one")]
     for anew in (owners, [("anna", "p_one"), ("bert", "p_two")]):
         plain = {"identifier_type": "user_id", "event_count": 1, "valid_from": at(0), "last_seen_at": at(3)}
@@ -290,6 +291,9 @@ def test_an_occasion_goes_with_its_event_when_a_merge_is_undone(shop: Shop) -> N
         if anew is owners:
             shop.comes(3, event("bert", "Product Added", 2))
             shop.ticks(15)
+    if is_started_anew:
+        shop.process.close()
+        shop.open(16)
     shop.ticks(16)
     shop.comes(21, event("bert", "Order Completed", 20))
     rows = delta.read(shop.settings, "trigger_decisions").to_pylist()
