@@ -259,7 +259,8 @@ class State:
         came = "select profile_id, received_at, effective_at"
         run(
             "insert into stops select profile_id, greatest(max(received_at), coalesce(any_value(moment), max(received_at))),"
-            f" cause, max(effective_at) from ({came}, $event as cause from incoming union all"
+            " cause, case when cause = $profile then min(effective_at) else max(effective_at) end"
+            f" from ({came}, $event as cause from incoming union all"
             f" {came}, $profile from incoming_texts anti join now_held using (profile_id))"
             " left join now_held using (profile_id) group by profile_id, cause, greatest(received_at, $now)",
             {"event": Cause.EVENT, "profile": Cause.PROFILE, "now": now},
