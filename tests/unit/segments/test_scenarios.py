@@ -223,3 +223,22 @@ def test_the_command(tmp_path: Path) -> None:
         call(str(path))
     with pytest.raises(UsageError, match="c360 segments test --all"):
         call()
+
+
+def test_two_decisions_of_the_same_words_have_a_time_each(
+    tmp_path: Path, world: World, engines: tuple[Any, Any]
+) -> None:
+    head = TALE[: TALE.index("story:")].replace("  bob: {coupons_redeemed: 2}\n", "")
+    story = "story:\n" + "".join(
+        f"  - {{event: Product Added, who: ann, with: {{product_id: a}}}}\n  - wait: {wait}\n"
+        for wait in ("26 hours", "62 minutes")
+    )
+    decided = [
+        f"{{fire: cart_abandonment, who: ann, not_before: 2018-01-0{day}}}" for day in ("2T13:02:00Z", "3T15:02:00Z")
+    ]
+    right = head + story + f"  - expect: {{decisions: [{', '.join(decided)}]}}\n"
+    assert played(right, tmp_path, world, engines).failures == ()
+    wrong = right.replace("3T15:02", "2T13:02")
+    assert [failure.text for failure in played(wrong, tmp_path, world, engines).failures] == [
+        "fire cart_abandonment for ann: expected not before 2018-01-02 13:02:00+00:00; found 2018-01-03 15:02:00 UTC"
+    ]
