@@ -88,6 +88,10 @@ def test_the_shipped_ones_match_the_schema_that_editors_use(kind: str) -> None:
             ("1 hour\n", "1 hour\nif: {segment: coupn_lovers}\n"),
             "tested.yml:7: if.segment: unknown segment 'coupn_lovers'",
         ),
+        (
+            ("1 hour\n", "1 hour\nif: {trait: phone_token, eq: phone_v1_ab}\n"),
+            "tested.yml:7: if.eq: phone_token identifies a person",
+        ),
         (("1 hour\n", "1 hour\nsends: false\n"), "tested.yml:7: sends: it sends nothing and no journey starts with it"),
         (("1 hour\n", "1 hour\npurpose: service\n"), "tested.yml:7: purpose: the policy has no purpose service"),
         (("1 hour\n", "1 hour\nre_entry: sometimes\n"), "tested.yml:7: re_entry"),
