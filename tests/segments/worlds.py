@@ -157,6 +157,8 @@ def interesting(catalogue: Catalogue, events: list[Event], zone: str, day: date)
     lengths = [length for spoken, length in pools.DURATIONS.items() if f"'{spoken}'" in text]
     zones = {item.header.time_zone for kind in (catalogue.traits, catalogue.segments) for item in kind.values()}
     edges = {start_of_day(day + timedelta(days=days), name) for days in (-7, -1, 0, 1, 2, 7) for name in zones}
+    # The stretch after a midnight in which a clock may be put back over it.
+    edges |= {start_of_day(day, zone) + minutes * timedelta(minutes=1) for minutes in (1, 30, 61)}
     edges |= {start_of_day(date(2019, 1, 1), zone), datetime(2040, 1, 1)}
     for event in events:
         edges |= {event.effective_at, event.received_at, *(event.effective_at + length for length in lengths)}

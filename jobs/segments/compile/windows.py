@@ -59,7 +59,8 @@ def next_change(window: Windowed, zone: str, matches: exp.Expr) -> exp.Expr | No
 def unit_start(unit: Unit, zone: str, ahead: int = 0) -> exp.Expr:
     """The first instant of the unit that lies `ahead` of the one `as_of` lies in, as their calendar has it in `zone`.
 
-    A midnight that comes twice is the first of the two; one that is skipped is the moment after the gap.
+    A day begins at the first instant that has its date, and has ended when the next one begins: where a clock is put back over
+    a midnight that has passed, the new day stays. A day that a zone leaves out begins where the one after it does.
     """
     months = MONTHS.get(unit, 0) * ahead
     count, name = (months, "month") if unit in MONTHS else (DAYS[unit] * ahead, "day")
