@@ -12,8 +12,6 @@ from jobs.segments.language.rules import AnyRule
 from jobs.segments.language.triggers import PERSON, Crosses, Presence, Trigger
 from jobs.segments.triggers.walk import exit_name, rule_name
 
-UNNAMED = ("trigger__", "journey__")
-
 
 @dataclass(frozen=True)
 class Book:
@@ -93,11 +91,6 @@ def condition_name(trigger: str) -> str:
 def exit_event_name(journey: str) -> str:
     """Under which name the query of occasions finds the events that end a journey."""
     return f"journey__{journey}__exit_on"
-
-
-def is_unnamed(segment: str) -> bool:
-    """Whether a segment is the rule of a trigger or a journey, and none that an analyst has defined."""
-    return segment.startswith(UNNAMED)
 
 
 def _with(catalogue: Catalogue, rules: Mapping[str, tuple[AnyRule, str]]) -> Catalogue:

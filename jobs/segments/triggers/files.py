@@ -17,10 +17,10 @@ from jobs.segments.language.journeys import Journey
 from jobs.segments.language.model import Catalogue
 from jobs.segments.language.policy import Policy
 from jobs.segments.language.traits import Kind
-from jobs.segments.language.triggers import PERSON, Enters, Leaves, Trigger
+from jobs.segments.language.triggers import PERSON, Trigger
 from jobs.segments.language.units import Shape
 from jobs.segments.language.vocabulary import Vocabulary
-from jobs.segments.language.walk import Reference, references, shapes
+from jobs.segments.language.walk import references, shapes
 from jobs.segments.triggers.book import Book
 from jobs.segments.triggers.ways import way_findings
 
@@ -103,7 +103,7 @@ class _Judge:
             zone = "UTC" if trigger.time_zone == PERSON else trigger.time_zone
             parts: list[tuple[Place, Shape]] = [(("occasion",), trigger.occasion)]
             parts += [(("if",), trigger.if_)] if trigger.if_ else []
-            for found in (*self._parts(parts, zone), *self._membership(trigger)):
+            for found in self._parts(parts, zone):
                 yield file, found
             if policy and trigger.purpose not in policy.item.purposes:
                 yield file, Found(("purpose",), f"the policy has no purpose {trigger.purpose}")
@@ -145,10 +145,3 @@ class _Judge:
             yield from unknown(references(shape, root), self.names)
             for place, part in shapes(shape, root):
                 yield from part_findings(place, part, self.names, zone)
-
-    def _membership(self, trigger: Trigger) -> Iterator[Found]:
-        occasion = trigger.occasion
-        if isinstance(occasion, Enters):
-            yield from unknown([Reference(("occasion", "enters"), occasion.enters, is_segment=True)], self.names)
-        elif isinstance(occasion, Leaves):
-            yield from unknown([Reference(("occasion", "leaves"), occasion.leaves, is_segment=True)], self.names)

@@ -361,7 +361,11 @@ class TestCommands:
             "attributes": [],
             "traits": [],
             "segments": [],
+            "triggers": [],
         }
+        assert [one["name"] for one in json.loads(run(self.root, "list", "--json", "--kind", "trait").output)] == [
+            "visits"
+        ]
 
     def test_schemas_that_differ_are_drift(self) -> None:
         done = run(self.root, "schema")
