@@ -53,8 +53,8 @@ def explain(connection: Any, catalogue: Catalogue, name: str, profile_id: str, a
     parts = list(reason.all())
     found = Evaluator(_extended(catalogue, parts)).evaluate(connection).to_pylist()[0]
     for place, part in enumerate(parts):
-        part.holds = found[segment_column(f"part_{place}")]
-        part.value = found.get(trait_column(f"value_{place}"))
+        part.holds = found[segment_column(f"explain__part_{place}")]
+        part.value = found.get(trait_column(f"explain__value_{place}"))
         if isinstance(part.rule, shapes.TraitRule):
             part.value = found.get(trait_column(part.rule.trait))
         if measure := _measure(catalogue, part):
@@ -84,11 +84,15 @@ def _extended(catalogue: Catalogue, parts: list[Reason]) -> Catalogue:
     """The catalogue with each part as a segment, and each measure compared as a trait."""
     segments, traits = dict(catalogue.segments), dict(catalogue.traits)
     for place, part in enumerate(parts):
-        header = SegmentHeader(name=f"part_{place}", description=NOTE, rule={"everyone": True}, time_zone=part.zone)
+        header = SegmentHeader(
+            name=f"explain__part_{place}", description=NOTE, rule={"everyone": True}, time_zone=part.zone
+        )
         segments[header.name] = Segment(header, part.rule)
         if isinstance(part.rule, shapes.EventRule):
             value = Measure.model_validate(part.rule.model_dump(include=set(Measure.model_fields)))
-            made = TraitHeader(name=f"value_{place}", description=NOTE, value={"event": "-"}, time_zone=part.zone)
+            made = TraitHeader(
+                name=f"explain__value_{place}", description=NOTE, value={"event": "-"}, time_zone=part.zone
+            )
             traits[made.name] = Trait(made, value, kind_of_value(value))
     return Catalogue(traits, segments, catalogue.attributes)
 

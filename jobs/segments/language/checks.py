@@ -30,6 +30,8 @@ def findings(draft: Draft, names: Names) -> Iterator[Found]:
 
 def _name(draft: Draft, names: Names) -> Iterator[Found]:
     name = draft.header.name
+    if "__" in name:
+        yield Found(("name",), "two underscores in a row are for names that c360 makes; take another name")
     if name in COLUMNS:
         yield Found(("name",), f"{name} is a column of every answer; take another name")
     if not draft.is_segment and name in names.attributes:

@@ -14,7 +14,7 @@ from jobs.segments.compile.collect import Percentile
 from jobs.segments.compile.program import Program, compiled
 from jobs.segments.compile.rules import segment_column, trait_column
 from jobs.segments.language.model import Catalogue, Segment
-from jobs.segments.language.rules import AllOf, AnyOf, AnyRule, NoneOf, Not
+from jobs.segments.language.rules import AnyRule, parts_of
 from jobs.segments.language.words import in_words
 from jobs.segments.render.layout import Cte, as_model, as_select, comment
 
@@ -146,13 +146,5 @@ def _segment(segment: Segment) -> str:
 
 
 def _tree(rule: AnyRule, depth: int = 0) -> list[str]:
-    parts: list[AnyRule] = []
-    if isinstance(rule, AllOf):
-        parts = rule.all_of
-    elif isinstance(rule, AnyOf):
-        parts = rule.any_of
-    elif isinstance(rule, NoneOf):
-        parts = rule.none_of
-    elif isinstance(rule, Not):
-        parts = [rule.negated]
+    parts = parts_of(rule)
     return [". " * depth + in_words(rule), *(line for part in parts for line in _tree(part, depth + 1))]

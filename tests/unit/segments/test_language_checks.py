@@ -257,6 +257,12 @@ def test_a_name_has_one_meaning() -> None:
     ]
 
 
+def test_names_that_c360_makes_are_its_own() -> None:
+    told = "name: two underscores in a row are for names that c360 makes; take another name"
+    assert wrong(segment("trigger__cart__if", "{event: page}")) == [told]
+    assert wrong(trait("explain__value_0", "{event: page}")) == [told]
+
+
 def test_a_percentile_of_a_percentile_is_refused_through_what_lies_between() -> None:
     best = segment("best", "{trait: spent, top_percent: 10}")
     marked = trait("marked", "{score: [{when: {segment: best}, points: 5}, {when: {event: page}, points: 1}]}")
