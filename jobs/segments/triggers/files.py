@@ -58,7 +58,7 @@ def check(folder: Path, catalogue: Catalogue, *, vocabulary: Vocabulary | None =
         return CheckedBook(None, [], [])  # where nothing is sent, there is nothing to say of how
     problems += [*wrong, *wrong_too]
     judge = _Judge(_names(catalogue, vocabulary or words.of_contracts()), triggers, journeys)
-    found = [*judge.triggers(policy), *judge.journeys(), *(judge.policy(policy) if policy else ())]
+    found = [*judge.triggers(policy), *judge.journeys(policy), *(judge.policy(policy) if policy else ())]
     problems += [file.problem(one.path, one.text) for file, one in found if not isinstance(one, Remark)]
     remarks = [file.problem(one.path, one.text) for file, one in found if isinstance(one, Remark)]
     book = (
@@ -85,6 +85,11 @@ def _names(catalogue: Catalogue, vocabulary: Vocabulary) -> Names:
     return Names(traits, segments, catalogue.attributes, vocabulary, frozenset())
 
 
+def _zone(policy: DefinitionFile[Policy] | None) -> str:
+    """In which days and dates without an offset are meant where no place is named."""
+    return policy.item.default_zone if policy else "UTC"
+
+
 AnyFile = DefinitionFile[Any]
 Noted = tuple[AnyFile, Found]
 
@@ -100,7 +105,7 @@ class _Judge:
         starting = {file.item.start for file in self.journey_files.values()}
         for name, file in self.trigger_files.items():
             trigger = file.item
-            zone = "UTC" if trigger.time_zone == PERSON else trigger.time_zone
+            zone = _zone(policy) if trigger.time_zone == PERSON else trigger.time_zone
             parts: list[tuple[Place, Shape]] = [(("occasion",), trigger.occasion)]
             parts += [(("if",), trigger.if_)] if trigger.if_ else []
             for found in self._parts(parts, zone):
@@ -110,7 +115,7 @@ class _Judge:
             if not trigger.sends and name not in starting:
                 yield file, Found(("sends",), "it sends nothing and no journey starts with it")
 
-    def journeys(self) -> Iterator[Noted]:
+    def journeys(self, policy: DefinitionFile[Policy] | None) -> Iterator[Noted]:
         """What is wrong with the journeys."""
         for name, file in self.journey_files.items():
             journey = file.item
@@ -122,7 +127,7 @@ class _Judge:
             parts: list[tuple[Place, Shape]] = [(("steps", key), step) for key, step in journey.steps.items()]
             parts += [(("exit_on",), journey.exit_on)] if journey.exit_on else []
             parts += [(("exit_when",), journey.exit_when)] if journey.exit_when else []
-            for found in (*self._parts(parts, "UTC"), *way_findings(journey)):
+            for found in (*self._parts(parts, _zone(policy)), *way_findings(journey)):
                 yield file, found
 
     def policy(self, file: DefinitionFile[Policy]) -> Iterator[Noted]:
