@@ -18,6 +18,7 @@ from jobs.segments.language.model import Catalogue
 from segments import pools
 from segments.calendars import start_of_day
 from segments.catalogues import Maker
+from segments.coverage import Wish
 from segments.events import Event
 from segments.oracle import World
 from segments.palettes import Palette, palette
@@ -103,14 +104,16 @@ def written(catalogue: Catalogue) -> str:
 
 
 @st.composite
-def worlds(draw: Callable[[st.SearchStrategy[Any]], Any], histories: str = "abcde") -> Case:
-    """A catalogue with a history for each letter, and the instants at which they are looked at.
+def worlds(
+    draw: Callable[[st.SearchStrategy[Any]], Any], histories: str = "abcde", wishes: tuple[Wish, ...] = ()
+) -> Case:
+    """A catalogue with a history for each letter, and the instants at which they are looked at; with rules as wished for.
 
     With percentiles it is one history of more people, as everybody counts for everybody.
     """
     zone, day = pools.PLACES[draw(st.integers(0, len(pools.PLACES) - 1))]
     colours = palette(tuple(pools.VALUES[draw(st.integers(0, len(pools.VALUES) - 1))] for _ in range(4)))
-    maker = Maker(draw, zone, day, colours)
+    maker = Maker(draw, zone, day, colours, wishes)
     catalogue, ranks = maker.catalogue(), bool(maker.with_percent)
     base = start_of_day(day, zone)
     attributes: dict[str, Mapping[str, Any]] = {}
