@@ -14,9 +14,10 @@ from jobs.segments.compile.rules import segment_column, trait_column
 from jobs.segments.evaluate.counted import counted_events
 from jobs.segments.evaluate.local import Evaluator
 from jobs.segments.language import rules as shapes
-from jobs.segments.language.events import Measure
+from jobs.segments.language.events import Matched, Measure
 from jobs.segments.language.model import Catalogue, Segment, Trait
 from jobs.segments.language.traits import kind_of_value
+from jobs.segments.language.walk import shapes as shapes_in
 from jobs.segments.language.words import in_words
 
 NOTE = "Made for one explanation of a segment."
@@ -26,7 +27,7 @@ ASKED = "create or replace temp table asked as select ? as profile_id, cast(? as
 @dataclass
 class Reason:
     """One part of a rule: in words, whether it holds, the value compared (None: unknown, or there is none), and the latest of
-    the events that it counts, as (event_key, name, effective_at). Events and values stand beside comparisons only."""
+    the events that it looks at, as (event_key, name, effective_at). Values stand beside comparisons only."""
 
     words: str
     rule: shapes.AnyRule
@@ -57,8 +58,8 @@ def explain(connection: Any, catalogue: Catalogue, name: str, profile_id: str, a
         part.value = found.get(trait_column(f"explain__value_{place}"))
         if isinstance(part.rule, shapes.TraitRule):
             part.value = found.get(trait_column(part.rule.trait))
-        if measure := _measure(catalogue, part):
-            part.events = counted_events(connection, measure, part.zone)
+        if measures := _measures(catalogue, part.rule):
+            part.events = counted_events(connection, measures, part.zone)
     _judge_holdouts(reason, catalogue, name, profile_id)
     return reason
 
@@ -97,13 +98,17 @@ def _extended(catalogue: Catalogue, parts: list[Reason]) -> Catalogue:
     return Catalogue(traits, segments, catalogue.attributes)
 
 
-def _measure(catalogue: Catalogue, part: Reason) -> Measure | None:
-    if isinstance(part.rule, shapes.EventRule):
-        return part.rule
-    if isinstance(part.rule, shapes.TraitRule) and part.rule.trait in catalogue.traits:
-        value = catalogue.traits[part.rule.trait].value
-        return value if isinstance(value, Measure) else None
-    return None
+def _measures(catalogue: Catalogue, rule: shapes.AnyRule) -> list[Measure]:
+    """What the rule counts; of a rule over several events all that it looks at, whatever their order and time."""
+    if isinstance(rule, shapes.EventRule):
+        return [rule]
+    if isinstance(rule, shapes.SequenceRule | shapes.FollowRule):
+        looked_at = [shape for _, shape in shapes_in(rule) if isinstance(shape, Matched)]
+        return [Measure(event=list(shape.names), where=shape.where) for shape in looked_at]
+    if isinstance(rule, shapes.TraitRule) and rule.trait in catalogue.traits:
+        value = catalogue.traits[rule.trait].value
+        return [value] if isinstance(value, Measure) else []
+    return []
 
 
 def _judge_holdouts(reason: Reason, catalogue: Catalogue, name: str, profile_id: str) -> None:
