@@ -41,11 +41,11 @@
 {%- endmacro -%}
 
 {%- macro default__segment_unit_start(unit, at, shift, zone) -%}
-    case when timezone({{ zone }}, timezone('UTC', timezone('UTC', timezone({{ zone }}, date_trunc({{ unit }}, timezone({{ zone }}, timezone('UTC', {{ at }}))) + {{ shift }})) - interval '1' hour)) >= date_trunc({{ unit }}, timezone({{ zone }}, timezone('UTC', {{ at }}))) + {{ shift }} then timezone('UTC', timezone({{ zone }}, date_trunc({{ unit }}, timezone({{ zone }}, timezone('UTC', {{ at }}))) + {{ shift }})) - interval '1' hour else timezone('UTC', timezone({{ zone }}, date_trunc({{ unit }}, timezone({{ zone }}, timezone('UTC', {{ at }}))) + {{ shift }})) end
+    list_transform([date_trunc({{ unit }}, greatest(timezone({{ zone }}, timezone('UTC', {{ at }})), timezone({{ zone }}, timezone('UTC', least({{ at }}, {{ at }} - interval '1' day + (date_trunc('day', timezone({{ zone }}, timezone('UTC', {{ at }}))) + interval '1' day - timezone({{ zone }}, timezone('UTC', {{ at }} - interval '1' day)))))))) + {{ shift }}], lambda midnight: least(timezone('UTC', timezone({{ zone }}, midnight)), greatest(midnight - interval '1' day + (midnight - timezone({{ zone }}, timezone('UTC', midnight - interval '1' day))), midnight - interval '1' day + (midnight - timezone({{ zone }}, timezone('UTC', midnight - interval '1' day))) + (midnight - timezone({{ zone }}, timezone('UTC', midnight - interval '1' day + (midnight - timezone({{ zone }}, timezone('UTC', midnight - interval '1' day)))))))))[1]
 {%- endmacro -%}
 
 {%- macro spark__segment_unit_start(unit, at, shift, zone) -%}
-    case when from_utc_timestamp(to_utc_timestamp(date_trunc({{ unit }}, from_utc_timestamp({{ at }}, {{ zone }})) + {{ shift }}, {{ zone }}) - interval '1' hour, {{ zone }}) >= date_trunc({{ unit }}, from_utc_timestamp({{ at }}, {{ zone }})) + {{ shift }} then to_utc_timestamp(date_trunc({{ unit }}, from_utc_timestamp({{ at }}, {{ zone }})) + {{ shift }}, {{ zone }}) - interval '1' hour else to_utc_timestamp(date_trunc({{ unit }}, from_utc_timestamp({{ at }}, {{ zone }})) + {{ shift }}, {{ zone }}) end
+    to_utc_timestamp(date_trunc({{ unit }}, greatest(from_utc_timestamp({{ at }}, {{ zone }}), from_utc_timestamp(least({{ at }}, {{ at }} - interval '1' day + (date_trunc('day', from_utc_timestamp({{ at }}, {{ zone }})) + interval '1' day - from_utc_timestamp({{ at }} - interval '1' day, {{ zone }}))), {{ zone }}))) + {{ shift }}, {{ zone }})
 {%- endmacro -%}
 
 {%- macro segment_property_given(document, path) -%}

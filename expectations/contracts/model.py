@@ -36,6 +36,7 @@ class Column(Frozen):
     """One column of a table. `required` means never NULL, `allowed` a closed set, `min`/`max` inclusive bounds.
 
     `fill`: SQL literal that rows hold which were written before a required column existed (`c360 lake migrate`).
+    `identifies`: a value belongs to one person (or account, or card), so that naming one singles a person out.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Column(Frozen):
     max: float | None = None
     pattern: str | None = None
     fill: str | None = None
+    identifies: bool = False
 
 
 class TableContract(Frozen):

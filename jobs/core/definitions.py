@@ -146,11 +146,6 @@ def load_syncs(project_root: Path) -> dict[str, SyncHeader]:
     return _load_folder(project_root / SYNC_FOLDER, SyncHeader)
 
 
-def load_traits(project_root: Path) -> dict[str, TraitHeader]:
-    """All traits by name, sorted. Raises DefinitionError."""
-    return _load_folder(project_root / TRAIT_FOLDER, TraitHeader)
-
-
 def load_segments(project_root: Path) -> dict[str, SegmentHeader]:
     """All segments by name, sorted. Raises DefinitionError."""
     return _load_folder(project_root / SEGMENT_FOLDER, SegmentHeader)

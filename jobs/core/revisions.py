@@ -12,7 +12,9 @@ def texts_at(settings: Settings, revision: str, folders: Iterable[str], suffix: 
 
     Raises UsageError when git is not there or does not know it, and when none of the folders has such a file.
     """
-    commit = _git(settings, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").strip()
+    wanted = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    unknown = f"no revision {revision!r} in this checkout; name a branch, a tag or a commit"
+    commit = _git(settings, *wanted, otherwise=unknown).strip()
     listed = [f"{folder}/" for folder in folders]
     names = _git(settings, "ls-tree", "-z", "--name-only", commit, *listed).split("\0")
     found = {name: _git(settings, "show", f"{commit}:./{name}") for name in names if name.endswith(suffix)}
@@ -21,7 +23,7 @@ def texts_at(settings: Settings, revision: str, folders: Iterable[str], suffix: 
     return found
 
 
-def _git(settings: Settings, *arguments: str) -> str:
+def _git(settings: Settings, *arguments: str, otherwise: str = "git failed and does not say why") -> str:
     try:
         done = subprocess.run(
             ["git", "-C", str(settings.project_root), *arguments],  # noqa: S607 - the git of the PATH
@@ -36,5 +38,5 @@ def _git(settings: Settings, *arguments: str) -> str:
         raise UsageError("git is not installed; compare two folders instead") from error
     if done.returncode:
         problem = done.stderr.strip().splitlines()
-        raise UsageError(f"git {arguments[0]} failed: {problem[0] if problem else 'no such revision here'}")
+        raise UsageError(f"git {arguments[0]} failed: {problem[0]}" if problem else otherwise)
     return done.stdout

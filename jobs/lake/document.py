@@ -37,7 +37,8 @@ def _section(title: str, where: str, contract: contracts.TableContract) -> str:
 def _rows(columns: Iterable[contracts.Column]) -> Iterable[str]:
     for column in columns:
         allowed = f" One of: {', '.join(column.allowed)}." if column.allowed else ""
-        meaning = (column.description + allowed).replace("|", "\\|")
+        identifies = "; identifies a person" if column.identifies else ""
+        meaning = (column.description + identifies + allowed).replace("|", "\\|")
         yield f"| {column.name} | {column.type} | {'yes' if column.required else ''} | {meaning} |\n"
 
 

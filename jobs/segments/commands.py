@@ -86,22 +86,33 @@ def check(context: Context, files: tuple[Path, ...]) -> None:
 
 
 @group.command("list")
+@click.option("--kind", type=click.Choice(("trait", "segment", "trigger", "journey")), help="Only these.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
 @pass_context
-def list_command(context: Context, as_json: bool) -> None:
-    """List traits and segments: when each one changes, and what it reads.
+def list_command(context: Context, kind: str | None, as_json: bool) -> None:
+    """List traits, segments, triggers and journeys: when each one changes, and what it reads.
 
-    `live` changes with events and time, `build` with each build of the warehouse, `live and build` with both.
+    `live` changes with events and time, `build` with each build of the warehouse, `live and build` with both. A program finds the
+    same keys with each kind.
 
     \b
     Examples:
       c360 segments list
+      c360 segments list --kind trigger
       c360 segments list --json | jq '.[] | select(.speed == "live") | .name'
     """
+    from jobs.core.definitions import DefinitionError
     from jobs.segments.language.catalogue import load
     from jobs.segments.language.reads import all_reads
+    from jobs.segments.triggers.files import check as check_book
 
-    found = all_reads(load(context.settings.project_root))
+    root = context.settings.project_root
+    catalogue = load(root)
+    checked = check_book(root, catalogue)
+    if checked.problems:
+        raise DefinitionError.of(checked.problems)
+    messages = (checked.book.triggers, checked.book.journeys) if checked.book else ()
+    found = [one for one in all_reads(catalogue, *messages) if kind in (None, one.kind)]
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(one) for one in found], indent=2))
         return

@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from jobs.core.definitions import SegmentHeader, TraitHeader
-from jobs.segments.language.events import Aggregate
+from jobs.segments.language.compared import SPELLED
+from jobs.segments.language.events import AGED, Aggregate, Operator
 from jobs.segments.language.model import Catalogue, Segment, Trait
 from jobs.segments.language.rules import RULE
 from jobs.segments.language.traits import MADE, VALUE, Kind, kind_of_value
-from segments import pools
+from segments import coverage, pools
+from segments.coverage import Wish
 from segments.palettes import Palette
 
 Written = dict[str, Any]
@@ -25,7 +27,6 @@ ATTRIBUTES = {
     "first_order_at": Kind.TIME,
 }
 NUMERIC = (Kind.WHOLE, Kind.NUMBER)
-COMPARISONS = ("gte", "eq", "ne", "gt", "lt", "lte", "in", "is_null")
 # Whose value is the first is seen only where several state one, so that these are drawn more often.
 AGGREGATES = (Aggregate.COUNT, *Aggregate, Aggregate.FIRST_VALUE, Aggregate.LAST_VALUE)
 DESCRIPTION = "Drawn by a test, for nobody"
@@ -34,8 +35,15 @@ DESCRIPTION = "Drawn by a test, for nobody"
 class Maker:
     """Draws one catalogue. What is drawn is written as in a file, and typed by the language itself."""
 
-    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any], zone: str, day: date, palette: Palette) -> None:
-        self.draw, self.zone, self.day, self.palette = draw, zone, day, palette
+    def __init__(
+        self,
+        draw: Callable[[st.SearchStrategy[Any]], Any],
+        zone: str,
+        day: date,
+        palette: Palette,
+        wishes: tuple[Wish, ...] = (),
+    ) -> None:
+        self.draw, self.zone, self.day, self.palette, self.wishes = draw, zone, day, palette, wishes
         self.traits: dict[str, Trait] = {}
         self.segments: dict[str, Segment] = {}
         self.with_percent: set[str] = set()
@@ -49,6 +57,11 @@ class Maker:
     def chance(self, percent: int) -> bool:
         """True in so many of a hundred; False when shrunk."""
         return bool(self.draw(st.integers(0, 99)) >= 100 - percent)
+
+    def wish(self, about: str) -> Wish:
+        """What is wanted of the next rule, mostly: one of the wishes, when there are any."""
+        wishes = tuple(wish for wish in self.wishes if wish.about == about)
+        return self.pick(wishes) if wishes and self.chance(80) else Wish(about)
 
     def few(self, make: Callable[[], Item], least: int, most: int) -> list[Item]:
         """So many of something, seldom the most."""
@@ -74,7 +87,7 @@ class Maker:
 
     def _segment(self, name: str) -> None:
         self._begin()
-        rule = self.rule(2)
+        rule = self._event() if self.wishes and self.chance(50) else self.rule(2)
         parent = self._read(tuple(self.segments)) if self.segments and self.chance(20) else None
         header = SegmentHeader.model_construct(
             name=name,
@@ -127,45 +140,36 @@ class Maker:
         return {"event": names} | ({"where": where} if where else {})
 
     def _property_test(self) -> Written:
-        kind = self.pick(("number", "text", "bool", "null"))
         test: Written = {"property": self.pick(pools.PATHS)}
+        wish = self.wish("property")
+        kind = wish.kind or self.pick((*coverage.PROPERTY, "null"))
         if kind == "null":
             return test | {"is_null": self.pick((True, False))}
-        if kind == "number":
-            return test | self._compared(COMPARISONS[:-1], self.palette.numbers)
-        if kind == "bool":
-            return test | self._compared(("eq", "ne", "in"), (True, False))
-        return test | self._text_compared(("eq", "ne", "in", "contains", "starts_with"))
+        operator = Operator(wish.operator or self.pick(coverage.PROPERTY[kind]))
+        texts = self.palette.pieces if operator in SPELLED else self.palette.texts
+        values = {"number": self.palette.numbers, "bool": (True, False), "text": texts}
+        return test | self._compared(operator, values[kind])
 
-    def _compared(self, operators: tuple[str, ...], values: tuple[Any, ...]) -> Written:
-        operator = self.pick(operators)
-        if operator == "is_null":
-            return {"is_null": self.pick((True, False))}
-        return {operator: self.few(lambda: self.pick(values), 1, 3) if operator == "in" else self.pick(values)}
-
-    def _text_compared(self, operators: tuple[str, ...], *more: str) -> Written:
-        operator = self.pick(operators)
-        return self._compared(
-            (operator,),
-            self.palette.pieces if operator in ("contains", "starts_with") else (*self.palette.texts, *more),
-        )
+    def _compared(self, operator: Operator, values: tuple[Any, ...]) -> Written:
+        several = operator is Operator.IN
+        return {operator.value: self.few(lambda: self.pick(values), 1, 3) if several else self.pick(values)}
 
     def _duration(self, longer_than: str | None = None) -> str:
         lengths = tuple(pools.DURATIONS)
         return self.pick(lengths[lengths.index(longer_than) + 1 :] if longer_than else lengths)
 
-    def moment(self) -> datetime | date:
-        """A time as one writes it: a day, a time on the wall, or one with its offset."""
-        day = self.day + timedelta(days=self.pick((0, -1, 1, -7)))
+    def moment(self, *days: int) -> datetime | date:
+        """A time as one writes it: a day, a time on the wall, or one with its offset; so many days after the middle."""
+        day = self.day + timedelta(days=self.pick(days or (0, -1, 1, -7)))
         kind = self.pick(("day", "wall", "offset"))
         if kind == "day":
             return day
         wall = datetime.combine(day, self.pick(pools.WALL))
         return wall if kind == "wall" else wall.replace(tzinfo=self.pick((UTC, timezone(timedelta(hours=-3)))))
 
-    def window(self) -> Written:
+    def window(self, wanted: str | None = None) -> Written:
         """None, or one of last, this, previous, since and until."""
-        kind = self.pick(("none", "last", "last", "this", "previous", "since", "until", "both"))
+        kind = wanted or self.pick(("none", "last", "last", *coverage.WINDOWS[2:]))
         if kind == "last":
             return {"last": self._duration()}
         unit = self.pick(("day", "week", "month", "quarter", "year")) if kind in ("this", "previous") else ""
@@ -173,10 +177,10 @@ class Maker:
             return {"this": unit}
         if kind == "previous":
             return {"previous": f"{self.pick((1, 2, 3))} {unit}s"}
-        since = {"since": self.moment()} if kind in ("since", "both") else {}
-        return since | ({"until": self.moment()} if kind in ("until", "both") else {})
+        since = {"since": self.moment(0, -7, -1)} if kind.startswith("since") else {}
+        return since | ({"until": self.moment(1, 0, -1)} if kind.endswith("until") else {})
 
-    def measure(self, *aggregates: Aggregate) -> Written:
+    def measure(self, *aggregates: Aggregate, window: str | None = None) -> Written:
         """A measure, of any aggregate unless some are named."""
         aggregate = self.pick(aggregates or AGGREGATES)
         of: Written = {aggregate.value: self.pick(pools.PATHS)}
@@ -184,34 +188,45 @@ class Maker:
             of = {}
         elif aggregate is Aggregate.TIME:
             of = {"time": self.pick(("last", "first"))}
-        return self.matched() | self.window() | of
+        return self.matched() | self.window(window) | of
 
     def _event(self) -> Written:
-        if self.chance(40):
-            return self.measure(Aggregate.COUNT)
-        aggregate = self.pick(AGGREGATES)
-        return self.measure(aggregate) | self._fitting(MADE[aggregate])
+        wish = self.wish("event")
+        if wish.operator == "any" or (wish == Wish("event") and self.chance(15)):
+            return self.measure(Aggregate.COUNT, window=wish.window)
+        fitting = [one for one in AGGREGATES if wish.aggregate in (None, one) and wish.kind in (None, MADE[one])]
+        operators = tuple(one for one in coverage.EVENT if wish.operator in (None, one))
+        operator = self.pick(tuple(o for o in operators if any(o in coverage.FITTING[MADE[one]] for one in fitting)))
+        aggregate = self.pick(tuple(one for one in fitting if operator in coverage.FITTING[MADE[one]]))
+        return self.measure(aggregate, window=wish.window) | self._operated(MADE[aggregate], operator)
 
-    def _fitting(self, kind: Kind) -> Written:
-        if kind is Kind.FLAG:
-            return {self.pick(("is_true", "is_null")): self.pick((True, False))}
-        if kind is Kind.WHOLE:
-            return self._compared(COMPARISONS, pools.COUNTS)
-        if kind is Kind.NUMBER:
-            return self._compared(COMPARISONS, self.palette.numbers)
-        if kind is Kind.TEXT:
-            return self._text_compared(("eq", "ne", "in", "contains", "starts_with", "is_null"), "s0", "b")
-        if self.chance(60):
-            return self._compared(("ne", "in", *COMPARISONS), (self.moment(), *pools.MOMENTS, self.moment()))
-        return {self.pick(("older_than", "newer_than")): self._duration()}
+    def _operated(self, kind: Kind, operator: Operator) -> Written:
+        """The operator with a value for what is of the kind."""
+        if operator in (Operator.IS_NULL, Operator.IS_TRUE):
+            return {operator.value: self.pick((True, False))}
+        if operator in AGED:
+            return {operator.value: self._duration()}
+        if operator in SPELLED:
+            return self._compared(operator, self.palette.pieces)
+        values: dict[Kind, Callable[[], tuple[Any, ...]]] = {
+            Kind.WHOLE: lambda: pools.COUNTS,
+            Kind.NUMBER: lambda: self.palette.numbers,
+            Kind.TEXT: lambda: (*self.palette.texts, "s0", "b"),
+            Kind.TIME: lambda: (self.moment(), *pools.MOMENTS, self.moment()),
+        }
+        return self._compared(operator, values[kind]())
 
     def _trait_rule(self) -> Written:
         kinds = self.kinds()
-        name = self._read((*self.traits, *self.traits, *ATTRIBUTES, "first_order_at"))
+        wish = self.wish("trait")
+        names = (*self.traits, *self.traits, *ATTRIBUTES, "first_order_at")
+        name = self._read(tuple(name for name in names if wish.kind in (None, kinds[name])))
+        if wish.operator:
+            return {"trait": name} | self._operated(kinds[name], Operator(wish.operator))
         if kinds[name] in NUMERIC and name not in self.with_percent and self.chance(25):
             self.percent = True
             return {"trait": name, self.pick(("top_percent", "bottom_percent")): self.pick(pools.PERCENTS)}
-        return {"trait": name} | self._fitting(kinds[name])
+        return {"trait": name} | self._operated(kinds[name], self.pick(coverage.FITTING[kinds[name]]))
 
     def _sequence(self) -> Written:
         steps = self.few(self.matched, 2, 4 if self.chance(30) else 2)

@@ -85,4 +85,4 @@ def in_window(when: datetime, window: Windowed, clock: Clock) -> bool:
 def window_name(window: Windowed) -> str:
     """Which window a measure has."""
     given = [name for name in ("last", "this", "previous", "since", "until") if getattr(window, name) is not None]
-    return "window " + (" and ".join(given) or "none")
+    return " and ".join(given) or "none"

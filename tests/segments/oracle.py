@@ -33,11 +33,12 @@ from jobs.segments.language.rules import (
 from jobs.segments.language.rules import (
     kind_of as rule_kind,
 )
-from jobs.segments.language.traits import MADE, AnyValue, Choose, Kind, PointsEach, PointsWhen, Priority, Ratio, Score
+from jobs.segments.language.traits import MADE, AnyValue, Choose, PointsEach, PointsWhen, Priority, Ratio, Score
 from jobs.segments.language.units import Unit
 from segments import chains, values
 from segments.calendars import start
 from segments.comparing import Clock, compare, in_window, kind_of, window_name
+from segments.coverage import options
 from segments.events import Event
 
 PERCENTS = (Operator.TOP_PERCENT, Operator.BOTTOM_PERCENT)
@@ -155,13 +156,20 @@ class View:
             case EventRule():
                 return self._event_rule(rule, zone)
             case SequenceRule():
-                return chains.completed(rule, self.now, self._matching)
+                return self._with_options(rule, chains.completed(rule, self.now, self._matching))
             case FollowRule():
-                return chains.not_followed(rule, self.now, self._matching)
+                return self._with_options(rule, chains.not_followed(rule, self.now, self._matching))
             case SegmentRule():
                 return self.member(rule.segment)
             case Everyone():
                 return True
+
+    def _with_options(self, rule: SequenceRule | FollowRule, answer: bool) -> bool:
+        kind = str(rule_kind(rule))
+        for name in options(kind):
+            if getattr(rule, name) is not None:
+                self.oracle.see(f"{kind} with {name}", answer)
+        return answer
 
     def _joined(self, rule: AllOf | AnyOf | NoneOf | Not, zone: str) -> bool:
         match rule:
@@ -179,9 +187,10 @@ class View:
 
     def _trait_rule(self, rule: TraitRule, zone: str) -> bool:
         if rule.operator in PERCENTS:
-            return self.oracle.see(f"percentile {rule.operator}", self._in_percentile(rule, zone))
+            return self.oracle.see(f"trait {rule.operator}", self._in_percentile(rule, zone))
         kind = self.oracle.world.catalogue.kind(rule.trait)
-        return self._compared(kind, self.trait(rule.trait), rule, zone)
+        held = compare(self.trait(rule.trait), rule, Clock(self.now, zone))
+        return self.oracle.see(f"trait {kind} {rule.operator}", held)
 
     def _in_percentile(self, rule: TraitRule, zone: str) -> bool:
         midnight = start(self.now, Unit.DAY, zone)
@@ -195,26 +204,23 @@ class View:
 
     def _event_rule(self, rule: EventRule, zone: str) -> bool:
         value = self._measure(rule, zone)
-        if rule.operator is None:
-            return bool(value > 0)
-        return self._compared(MADE[rule.aggregate], value, rule, zone)
-
-    def _compared(self, kind: Kind, value: Any, rule: TraitRule | EventRule, zone: str) -> bool:
-        return self.oracle.see(f"{kind} {rule.operator}", compare(value, rule, Clock(self.now, zone)))
+        held = bool(value > 0) if rule.operator is None else compare(value, rule, Clock(self.now, zone))
+        self.oracle.see(f"event {MADE[rule.aggregate]} {rule.operator or 'any'}", held)
+        return self.oracle.see(f"event {rule.operator or 'any'} in {window_name(rule)}", held)
 
     def _matching(self, shape: Matched) -> list[Event]:
         return [event for event in self.events if self.oracle.matched(shape, event)]
 
     def _measure(self, measure: Measure, zone: str) -> Any:
         """The value that a measure makes of the events."""
-        clock, name = Clock(self.now, zone), window_name(measure)
+        clock, window = Clock(self.now, zone), window_name(measure)
         found = [
             event
             for event in self._matching(measure)
-            if self.oracle.see(name, in_window(event.effective_at, measure, clock))
+            if self.oracle.see(f"window {window}", in_window(event.effective_at, measure, clock))
         ]
         value = self._aggregate(measure, found)
-        self.oracle.see(f"aggregate {measure.aggregate}", bool(value))
+        self.oracle.see(f"aggregate {measure.aggregate} in {window}", bool(value))
         return value
 
     def _aggregate(self, measure: Measure, events: list[Event]) -> Any:

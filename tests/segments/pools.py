@@ -2,7 +2,8 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 
-# Each with a day on which its clock is changed: midnight left out or twice, half an hour, the hour after midnight twice.
+# Each with a day on which its clock is changed: midnight left out, twice, or passed and then gone back over; by half an hour, two
+# or three; the hour after midnight twice; a whole day left out.
 PLACES = (
     ("UTC", date(2018, 1, 1)),
     ("Europe/Berlin", date(2018, 3, 25)),
@@ -16,6 +17,15 @@ PLACES = (
     ("America/Sao_Paulo", date(2018, 2, 18)),
     ("America/Sao_Paulo", date(2018, 11, 4)),
     ("Asia/Kathmandu", date(2018, 7, 1)),
+    ("America/St_Johns", date(2010, 3, 14)),
+    ("America/St_Johns", date(2010, 11, 7)),
+    ("America/St_Johns", date(2010, 11, 7)),
+    ("America/St_Johns", date(1988, 10, 30)),
+    ("Africa/Cairo", date(2023, 4, 28)),
+    ("Africa/Cairo", date(2023, 10, 27)),
+    ("Asia/Colombo", date(2006, 4, 15)),
+    ("Antarctica/Casey", date(2010, 3, 5)),
+    ("Pacific/Apia", date(2011, 12, 30)),
 )
 WALL = (time(0), time(0, 30), time(1, 30), time(1, 45), time(2, 15), time(2, 30), time(23, 30), time(12, 0, 0, 1))
 

@@ -13,14 +13,19 @@ import pytest
 from hypothesis import given, seed
 from hypothesis import settings as hypothesis_settings
 
-from segments.coverage import uncovered
+from jobs.segments.language.events import PERCENT, Operator, PropertyTest
+from jobs.segments.language.rules import EventRule
+from jobs.segments.language.traits import Kind
+from segments import coverage
+from segments.coverage import uncovered, wishes
 from segments.duckkit import Duck
 from segments.oracle import Oracle
 from segments.streaming import streamed
 from segments.worlds import MICROSECOND, Case, Group, worlds
 
 # Rounds of so many catalogues until there are so many cases and all of the language was seen; more than enough rounds for both.
-DRAWN, CASES, ROUNDS = 100, 2_000, 20
+# Short ones: each draws more often what those before it have not seen.
+DRAWN, CASES, ROUNDS = 20, 2_000, 100
 LONG_AFTER = timedelta(days=9_000)
 
 
@@ -66,6 +71,15 @@ def expect(wanted: dict[str, Any], answers: dict[str, Any], where: str) -> None:
     assert not wrong, f"{where}: wanted and found {wrong}"
 
 
+def test_what_is_wanted_is_what_the_language_has() -> None:
+    offered = {"in" if name == "in_" else name for name in EventRule.model_fields} & set(Operator)
+    assert set(coverage.EVENT) == offered
+    assert set(coverage.FITTING) == set(Kind)
+    assert {operator for found in coverage.FITTING.values() for operator in found} | PERCENT == set(Operator)
+    tested = {"in" if name == "in_" else name for name in PropertyTest.model_fields} & set(Operator)
+    assert {operator for found in coverage.PROPERTY.values() for operator in found} == tested - {Operator.IS_NULL}
+
+
 def test_batch_stream_and_oracle_agree(
     connection: duckdb.DuckDBPyConnection, request: pytest.FixtureRequest, record_segment_run: Any
 ) -> None:
@@ -89,6 +103,6 @@ def test_batch_stream_and_oracle_agree(
     for place in range(ROUNDS):
         if counts["cases"] >= CASES and not uncovered(seen):
             break
-        seed(number + place)(hypothesis_settings(max_examples=DRAWN)(given(worlds())(check)))()
+        seed(number + place)(hypothesis_settings(max_examples=DRAWN)(given(worlds(wishes=wishes(seen)))(check)))()
     assert counts["cases"] >= CASES
     assert uncovered(seen) == []

@@ -18,6 +18,7 @@ from jobs.segments.language.model import Catalogue
 from segments import pools
 from segments.calendars import start_of_day
 from segments.catalogues import Maker
+from segments.coverage import Wish
 from segments.events import Event
 from segments.oracle import World
 from segments.palettes import Palette, palette
@@ -103,14 +104,16 @@ def written(catalogue: Catalogue) -> str:
 
 
 @st.composite
-def worlds(draw: Callable[[st.SearchStrategy[Any]], Any], histories: str = "abcde") -> Case:
-    """A catalogue with a history for each letter, and the instants at which they are looked at.
+def worlds(
+    draw: Callable[[st.SearchStrategy[Any]], Any], histories: str = "abcde", wishes: tuple[Wish, ...] = ()
+) -> Case:
+    """A catalogue with a history for each letter, and the instants at which they are looked at; with rules as wished for.
 
     With percentiles it is one history of more people, as everybody counts for everybody.
     """
     zone, day = pools.PLACES[draw(st.integers(0, len(pools.PLACES) - 1))]
     colours = palette(tuple(pools.VALUES[draw(st.integers(0, len(pools.VALUES) - 1))] for _ in range(4)))
-    maker = Maker(draw, zone, day, colours)
+    maker = Maker(draw, zone, day, colours, wishes)
     catalogue, ranks = maker.catalogue(), bool(maker.with_percent)
     base = start_of_day(day, zone)
     attributes: dict[str, Mapping[str, Any]] = {}
@@ -157,6 +160,8 @@ def interesting(catalogue: Catalogue, events: list[Event], zone: str, day: date)
     lengths = [length for spoken, length in pools.DURATIONS.items() if f"'{spoken}'" in text]
     zones = {item.header.time_zone for kind in (catalogue.traits, catalogue.segments) for item in kind.values()}
     edges = {start_of_day(day + timedelta(days=days), name) for days in (-7, -1, 0, 1, 2, 7) for name in zones}
+    # The stretch after a midnight in which a clock may be put back over it.
+    edges |= {start_of_day(day, zone) + minutes * timedelta(minutes=1) for minutes in (1, 30, 61)}
     edges |= {start_of_day(date(2019, 1, 1), zone), datetime(2040, 1, 1)}
     for event in events:
         edges |= {event.effective_at, event.received_at, *(event.effective_at + length for length in lengths)}

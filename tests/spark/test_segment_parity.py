@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 from hypothesis import Phase, given, seed
 from hypothesis import settings as hypothesis_settings
 from pyspark.sql import SparkSession
-from segments.duckkit import Asked, Duck, asked_table, named, tables
+from segments.dayskit import DAYS, expected, instants, query
+from segments.duckkit import TIME, Asked, Duck, asked_table, named, tables
 from segments.oracle import Oracle
 from segments.worlds import Case, worlds
 
@@ -18,7 +20,7 @@ from jobs.segments.compile import percentiles
 from jobs.segments.compile.portable import Engine
 from jobs.segments.compile.program import compiled
 
-DRAWN, CASES, SEED = 22, 100, 20180325
+DRAWN, CASES, SEED = 24, 100, 20180325
 
 
 def rows_on_spark(session: SparkSession, case: Case, asked: list[Asked]) -> list[dict[str, Any]]:
@@ -68,3 +70,13 @@ def test_spark_duckdb_and_oracle_agree(session: SparkSession) -> None:
 
     check()
     assert cases >= CASES
+
+
+def test_days_begin_alike(session: SparkSession) -> None:
+    """In every zone of the pools, around every change of its clocks; 4 seconds."""
+    for zone, days in DAYS.items():
+        asked = instants(days)
+        session.createDataFrame(pa.table({"as_of": pa.array(asked, TIME)})).createOrReplaceTempView("asked")
+        rows = session.sql(query(zone, Engine.SPARK)).toArrow().to_pylist()
+        found = [tuple(naive(value) for value in row.values()) for row in rows]
+        assert found == [expected(zone, moment) for moment in asked], zone

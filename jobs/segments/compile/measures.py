@@ -10,8 +10,6 @@ from jobs.segments.compile.portable import call
 from jobs.segments.compile.properties import Property
 from jobs.segments.language.events import Aggregate, Measure
 
-ZERO_WHEN_NONE = (Aggregate.COUNT, Aggregate.DISTINCT)
-
 
 @dataclass(frozen=True)
 class Aggregated:

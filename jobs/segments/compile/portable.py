@@ -42,11 +42,27 @@ def _number(kind: str, scalar: str, is_number: str, is_text: str) -> str:
     return f"case when {is_number} or ({is_text}) then {AS_NUMBER.format(scalar=scalar)} end"
 
 
-def _unit_start(to_local: str, to_utc: str) -> str:
-    midnight = f"date_trunc($unit, {to_local.format(at='$at')}) + $shift"
-    start = to_utc.format(at=midnight)
-    before = f"{start} - interval '1' hour"
-    return f"case when {to_local.format(at=before)} >= {midnight} then {before} else {start} end"
+def _unit_start(to_local: str, begins: str) -> str:
+    """The midnight at which a unit begins by the calendar, and `begins`: the first instant whose date is that day's.
+
+    The unit is that of the latest date that the zone's clocks have shown, which is not the date of `$at` where a clock was put
+    back over midnight: `least` looks at the instant that was midnight by the offset of a day before, if it has come.
+    """
+    here, day_before = to_local.format(at="$at"), "$at - interval '1' day"
+    coming = f"date_trunc('day', {here}) + interval '1' day"
+    passed = f"least($at, {day_before} + ({coming} - {to_local.format(at=day_before)}))"
+    today = f"greatest({here}, {to_local.format(at=passed)})"
+    return begins.format(midnight=f"date_trunc($unit, {today}) + $shift")
+
+
+DUCKDB_LOCAL = "timezone($zone, timezone('UTC', {at}))"
+# DuckDB takes the last of two midnights: the first one is where the offset of a day before puts it, or else there is only one.
+DAY_BEFORE = "midnight - interval '1' day"
+BY_OFFSET = f"{DAY_BEFORE} + (midnight - {DUCKDB_LOCAL.format(at=DAY_BEFORE)})"
+DUCKDB_BEGINS = (
+    "list_transform([{midnight}], lambda midnight: least(timezone('UTC', timezone($zone, midnight)), "
+    f"greatest({BY_OFFSET}, {BY_OFFSET} + (midnight - {DUCKDB_LOCAL.format(at=BY_OFFSET)}))))[1]"
+)
 
 
 # name → (arguments, DuckDB, Spark); $name stands for an argument.
@@ -62,12 +78,11 @@ TEMPLATES: dict[str, tuple[tuple[str, ...], str, str]] = {
         "arg_min($value, row($at, $position, $event_key))",
         "min_by($value, struct($at, $position, $event_key))",
     ),
-    # In UTC a unit begins where it is cut; elsewhere a midnight that comes twice is the first of the two, and one that is
-    # skipped the moment after the gap, as the engines have it.
+    # A day begins at the first instant that has its date: of two midnights the first, and after the gap where one is skipped.
     "unit_start": (
         ("unit", "at", "shift", "zone"),
-        _unit_start("timezone($zone, timezone('UTC', {at}))", "timezone('UTC', timezone($zone, {at}))"),
-        _unit_start("from_utc_timestamp({at}, $zone)", "to_utc_timestamp({at}, $zone)"),
+        _unit_start(DUCKDB_LOCAL, DUCKDB_BEGINS),
+        _unit_start("from_utc_timestamp({at}, $zone)", "to_utc_timestamp({midnight}, $zone)"),
     ),
     "property_given": (
         ("document", "path"),

@@ -123,7 +123,7 @@ def _profile_rows(needs: Needs) -> exp.Select:
         rows = rows.join("attributes", on="measured.profile_id = attributes.profile_id", join_type="left", copy=False)
     for found in sorted(needs.percentiles):
         name = f"{found.column}_ranks"
-        day = unit_start(Unit.DAY, found.zone)
+        day = unit_start(Unit.DAY, found.zone, at=exp.column("as_of", table="measured"))
         on = exp.and_(
             exp.column("percentile", table=name).eq(text(found.key)),
             exp.column("profile_id", table=name).eq(exp.column("profile_id", table="measured")),

@@ -11,7 +11,7 @@ from jobs.segments.compile.portable import call
 from jobs.segments.compile.properties import compared
 from jobs.segments.compile.windows import now, unit_start
 from jobs.segments.language import rules as shapes
-from jobs.segments.language.events import Compared, Measure, Operator
+from jobs.segments.language.events import PERCENT, Compared, Measure, Operator
 from jobs.segments.language.model import Catalogue, Segment, Trait
 from jobs.segments.language.traits import Choose, PointsEach, Priority, Ratio, Score
 from jobs.segments.language.units import Unit, instant
@@ -86,7 +86,7 @@ class Writer:
         return exp.true()
 
     def _trait_rule(self, rule: shapes.TraitRule, zone: str) -> exp.Expr:
-        if rule.operator in (Operator.TOP_PERCENT, Operator.BOTTOM_PERCENT):
+        if rule.operator in PERCENT:
             is_top = rule.operator is Operator.TOP_PERCENT
             self.dues.append(unit_start(Unit.DAY, zone, 1))
             if rule.trait not in self.catalogue.traits:

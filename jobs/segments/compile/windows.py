@@ -56,15 +56,17 @@ def next_change(window: Windowed, zone: str, matches: exp.Expr) -> exp.Expr | No
     return filtered(sql("min(:next)", next=unit_start(unit, zone, 1)), held)
 
 
-def unit_start(unit: Unit, zone: str, ahead: int = 0) -> exp.Expr:
-    """The first instant of the unit that lies `ahead` of the one `as_of` lies in, as their calendar has it in `zone`.
+def unit_start(unit: Unit, zone: str, ahead: int = 0, *, at: exp.Expr | None = None) -> exp.Expr:
+    """The first instant of the unit that lies `ahead` of the one `at` lies in (`as_of`), as their calendar has it in `zone`.
 
-    A midnight that comes twice is the first of the two; one that is skipped is the moment after the gap.
+    A day begins at the first instant that has its date, and has ended when the next one begins: where a clock is put back over
+    a midnight that has passed, the new day stays. A day that a zone leaves out begins where the one after it does.
     """
+    at = now() if at is None else at
     months = MONTHS.get(unit, 0) * ahead
     count, name = (months, "month") if unit in MONTHS else (DAYS[unit] * ahead, "day")
     shift = exp.Interval(this=text(str(count)), unit=exp.var(name))
     if zone == "UTC":
-        start = sql("date_trunc(:unit, :at)", unit=text(unit.value), at=now())
+        start = sql("date_trunc(:unit, :at)", unit=text(unit.value), at=at)
         return start if ahead == 0 else exp.Add(this=start, expression=shift)
-    return call("unit_start", unit=text(unit.value), at=now(), shift=shift, zone=text(zone))
+    return call("unit_start", unit=text(unit.value), at=at, shift=shift, zone=text(zone))

@@ -14,10 +14,11 @@ from jobs.segments.compile.rules import segment_column, trait_column
 from jobs.segments.evaluate.counted import counted_events
 from jobs.segments.evaluate.local import Evaluator
 from jobs.segments.language import rules as shapes
-from jobs.segments.language.events import Measure
+from jobs.segments.language.events import Matched, Measure
 from jobs.segments.language.model import Catalogue, Segment, Trait
 from jobs.segments.language.references import SEGMENT, only
 from jobs.segments.language.traits import kind_of_value
+from jobs.segments.language.walk import shapes as shapes_in
 from jobs.segments.language.words import in_words
 
 NOTE = "Made for one explanation of a segment."
@@ -27,8 +28,8 @@ ASKED = "create or replace temp table asked as select ? as profile_id, cast(? as
 @dataclass
 class Reason:
     """One part of a rule: in words, whether it holds, the value compared (None: unknown, or there is none), and the latest of
-    the events that it counts, as (event_key, name, effective_at). Events and values stand beside comparisons only. `of`: the
-    segment that it asks for."""
+    the events that it looks at, as (event_key, name, effective_at). Values stand beside comparisons only. `of`: the segment that it
+    asks for."""
 
     words: str
     rule: shapes.AnyRule
@@ -57,12 +58,12 @@ def explain(connection: Any, catalogue: Catalogue, name: str, profile_id: str, a
     parts = list(reason.all())
     found = Evaluator(_extended(catalogue, parts)).evaluate(connection).to_pylist()[0]
     for place, part in enumerate(parts):
-        part.holds = found[segment_column(f"part_{place}")]
-        part.value = found.get(trait_column(f"value_{place}"))
+        part.holds = found[segment_column(f"explain__part_{place}")]
+        part.value = found.get(trait_column(f"explain__value_{place}"))
         if isinstance(part.rule, shapes.TraitRule):
             part.value = found.get(trait_column(part.rule.trait))
-        if (measured := _measure(catalogue, part)) is not None:
-            part.events = counted_events(connection, *measured)
+        if measures := _measures(catalogue, part.rule):
+            part.events = counted_events(connection, measures, _zone(catalogue, part))
     for part in parts:
         if part.of is not None:
             _judge_holdout(part, part.of, profile_id)
@@ -90,23 +91,37 @@ def _extended(catalogue: Catalogue, parts: list[Reason]) -> Catalogue:
     """The catalogue with each part as a segment, and each measure compared as a trait."""
     segments, traits = dict(catalogue.segments), dict(catalogue.traits)
     for place, part in enumerate(parts):
-        header = SegmentHeader(name=f"part_{place}", description=NOTE, rule={"everyone": True}, time_zone=part.zone)
+        header = SegmentHeader(
+            name=f"explain__part_{place}", description=NOTE, rule={"everyone": True}, time_zone=part.zone
+        )
         segments[header.name] = Segment(header, part.rule)
         if isinstance(part.rule, shapes.EventRule):
             value = Measure.model_validate(part.rule.model_dump(include=set(Measure.model_fields)))
-            made = TraitHeader(name=f"value_{place}", description=NOTE, value={"event": "-"}, time_zone=part.zone)
+            made = TraitHeader(
+                name=f"explain__value_{place}", description=NOTE, value={"event": "-"}, time_zone=part.zone
+            )
             traits[made.name] = Trait(made, value, kind_of_value(value))
     return Catalogue(traits, segments, catalogue.attributes)
 
 
-def _measure(catalogue: Catalogue, part: Reason) -> tuple[Measure, str] | None:
-    """What a part counts, and the time zone of whoever defines it."""
-    if isinstance(part.rule, shapes.EventRule):
-        return part.rule, part.zone
+def _measures(catalogue: Catalogue, rule: shapes.AnyRule) -> list[Measure]:
+    """What the rule counts; of a rule over several events all that it looks at, whatever their order and time."""
+    if isinstance(rule, shapes.EventRule):
+        return [rule]
+    if isinstance(rule, shapes.SequenceRule | shapes.FollowRule):
+        looked_at = [shape for _, shape in shapes_in(rule) if isinstance(shape, Matched)]
+        return [Measure(event=list(shape.names), where=shape.where) for shape in looked_at]
+    if isinstance(rule, shapes.TraitRule) and rule.trait in catalogue.traits:
+        value = catalogue.traits[rule.trait].value
+        return [value] if isinstance(value, Measure) else []
+    return []
+
+
+def _zone(catalogue: Catalogue, part: Reason) -> str:
+    """A trait counts by the clock of its own definition."""
     if isinstance(part.rule, shapes.TraitRule) and part.rule.trait in catalogue.traits:
-        trait = catalogue.traits[part.rule.trait]
-        return (trait.value, trait.header.time_zone) if isinstance(trait.value, Measure) else None
-    return None
+        return catalogue.traits[part.rule.trait].header.time_zone
+    return part.zone
 
 
 def _judge_holdout(reason: Reason, segment: Segment, profile_id: str) -> None:

@@ -7,6 +7,7 @@ from jobs.core.explained import Found, Place
 from jobs.segments.language.compared import misfits
 from jobs.segments.language.drafts import Draft, Names
 from jobs.segments.language.event_checks import event_findings
+from jobs.segments.language.events import Operator
 from jobs.segments.language.rules import EventRule, TraitRule
 from jobs.segments.language.text import refused
 from jobs.segments.language.traits import MADE, Choice, Choose, Kind, Priority, Ratio
@@ -29,6 +30,8 @@ def findings(draft: Draft, names: Names) -> Iterator[Found]:
 
 def _name(draft: Draft, names: Names) -> Iterator[Found]:
     name = draft.header.name
+    if "__" in name:
+        yield Found(("name",), "two underscores in a row are for names that c360 makes; take another name")
     if name in COLUMNS:
         yield Found(("name",), f"{name} is a column of every answer; take another name")
     if not draft.is_segment and name in names.attributes:
@@ -91,7 +94,13 @@ def _comparison(shape: Shape, names: Names) -> Iterator[Found]:
     if isinstance(shape, EventRule):
         yield from misfits(shape, MADE[shape.aggregate], f"the {shape.aggregate} of these events")
     elif isinstance(shape, TraitRule) and (kind := names.kind(shape.trait)):
-        yield from misfits(shape, kind, f"trait {shape.trait}", names.texts(shape.trait))
+        if shape.operator is not Operator.IS_NULL and names.vocabulary.identifies(shape.trait):
+            text = (
+                f"{shape.trait} identifies a person, and a rule is about many: ask only whether it is known (is_null)"
+            )
+            yield Found((str(shape.operator),), text)
+        else:
+            yield from misfits(shape, kind, f"trait {shape.trait}", names.texts(shape.trait))
     elif isinstance(shape, Ratio):
         for key, name in (("of", shape.ratio.of), ("to", shape.ratio.to)):
             if (kind := names.kind(name)) not in (None, Kind.WHOLE, Kind.NUMBER):

@@ -6,15 +6,13 @@ from datetime import date
 from expectations.contracts import FieldContract
 from jobs.core.command import hint
 from jobs.core.explained import Found
-from jobs.segments.language.events import Compared, Operator, PropertyTest, Value
+from jobs.segments.language.events import AGED, PERCENT, Compared, Operator, PropertyTest, Value
 from jobs.segments.language.text import refused
 from jobs.segments.language.traits import Kind
 
 EQUAL = {Operator.EQ, Operator.NE, Operator.IN}
 ORDER = {Operator.GT, Operator.GTE, Operator.LT, Operator.LTE}
-PERCENT = {Operator.TOP_PERCENT, Operator.BOTTOM_PERCENT}
 SPELLED = {Operator.CONTAINS, Operator.STARTS_WITH}
-AGED = {Operator.OLDER_THAN, Operator.NEWER_THAN}
 FITTING: dict[Kind, set[Operator]] = {
     Kind.WHOLE: EQUAL | ORDER | PERCENT,
     Kind.NUMBER: EQUAL | ORDER | PERCENT,

@@ -44,6 +44,10 @@ class Operator(StrEnum):
     BOTTOM_PERCENT = "bottom_percent"
 
 
+PERCENT = frozenset({Operator.TOP_PERCENT, Operator.BOTTOM_PERCENT})
+AGED = frozenset({Operator.OLDER_THAN, Operator.NEWER_THAN})
+
+
 class Compared(Shape):
     """Base of what is compared: one operator with its value. `contains` and `starts_with` are literal, case counts.
 

@@ -1,6 +1,6 @@
 """Journeys: a few messages with pauses between them, and ways that part by what a person is or does."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Discriminator, Field, StrictStr, Tag
 
@@ -9,7 +9,7 @@ from jobs.segments.language.events import Matched
 from jobs.segments.language.policy import Purpose
 from jobs.segments.language.rules import Rule
 from jobs.segments.language.triggers import ReEntry
-from jobs.segments.language.units import Duration, Shape
+from jobs.segments.language.units import Duration, Shape, kind_among
 
 END = "end"
 
@@ -51,19 +51,13 @@ class Exit(Shape):
 STEPS: dict[str, type[Shape]] = {"send": Send, "wait": Wait, "branch": Branch, "exit": Exit}
 
 
-def _kind_of(value: Any) -> str | None:
-    if isinstance(value, Shape):
-        return next((kind for kind, shape in STEPS.items() if type(value) is shape), None)
-    return next((kind for kind in STEPS if kind in value), None) if isinstance(value, dict) else None
-
-
 AnyStep = Annotated[
     Annotated[Send, Tag("send")]
     | Annotated[Wait, Tag("wait")]
     | Annotated[Branch, Tag("branch")]
     | Annotated[Exit, Tag("exit")],
     Discriminator(
-        _kind_of,
+        kind_among(STEPS),
         custom_error_type="step_kind",
         custom_error_message="a step is a mapping with one of: send, wait, branch, exit",
     ),

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from jobs.core.definitions import SegmentHeader, TraitHeader
 from jobs.core.explained import Found
 from jobs.segments.language.checks import findings
-from jobs.segments.language.compared import PERCENT
 from jobs.segments.language.drafts import Draft, Names, draft_of
 from jobs.segments.language.event_checks import Remark
+from jobs.segments.language.events import PERCENT
 from jobs.segments.language.model import Catalogue, Segment, Trait
 from jobs.segments.language.order import order
 from jobs.segments.language.rules import TraitRule

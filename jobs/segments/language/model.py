@@ -21,6 +21,11 @@ class Trait:
         """Its name, unique among traits and attributes."""
         return self.header.name
 
+    @property
+    def shape(self) -> AnyValue:
+        """What it is made of."""
+        return self.value
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -33,6 +38,11 @@ class Segment:
     def name(self) -> str:
         """Its name, unique among segments."""
         return self.header.name
+
+    @property
+    def shape(self) -> AnyRule:
+        """What it is made of, its parent aside."""
+        return self.rule
 
 
 @dataclass(frozen=True)

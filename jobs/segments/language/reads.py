@@ -1,15 +1,19 @@
-"""What each definition of a catalogue reads, and when its answer can change."""
+"""What each definition reads, and when its answer can change."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from jobs.segments.language.compared import AGED, PERCENT
-from jobs.segments.language.events import Matched
+from jobs.segments.language.events import AGED, PERCENT, Matched
+from jobs.segments.language.journeys import Branch, Journey
 from jobs.segments.language.model import Catalogue, Segment, Trait
+from jobs.segments.language.references import SEGMENT, TRAIT, Reference, defined, named_in, only, read_by
 from jobs.segments.language.rules import TraitRule
+from jobs.segments.language.triggers import Trigger
 from jobs.segments.language.units import Shape
-from jobs.segments.language.walk import event_names, references, shapes
+from jobs.segments.language.walk import event_names, shapes
+
+KINDS = (TRAIT, SEGMENT, "trigger", "journey")
 
 
 class Speed(StrEnum):
@@ -31,65 +35,78 @@ class Reads:
     attributes: tuple[str, ...]
     traits: tuple[str, ...]
     segments: tuple[str, ...]
+    triggers: tuple[str, ...] = ()
 
     @property
     def everything(self) -> str:
         """All of it in one text."""
-        named = {"events": self.events, "attributes": self.attributes, "traits": self.traits, "segments": self.segments}
+        names = ("triggers", "events", "attributes", "traits", "segments")
+        named = {name: getattr(self, name) for name in names}
         return "; ".join(f"{what}: {', '.join(names)}" for what, names in named.items() if names) or "nothing"
 
 
-def all_reads(catalogue: Catalogue) -> list[Reads]:
-    """Of each trait, then of each segment, by name."""
+def all_reads(
+    catalogue: Catalogue, triggers: Mapping[str, Trigger] | None = None, journeys: Mapping[str, Journey] | None = None
+) -> list[Reads]:
+    """Of each trait, then of each segment, trigger and journey, by name."""
     items: list[Trait | Segment] = [*catalogue.traits.values(), *catalogue.segments.values()]
-    found = [_reads(item, catalogue) for item in items]
-    return sorted(found, key=lambda one: (one.kind != "trait", one.name))
+    found = [_of_item(item, catalogue) for item in items]
+    found += [_reads("trigger", name, _parts(one), catalogue) for name, one in (triggers or {}).items()]
+    found += [_of_journey(journey, triggers or {}, catalogue) for journey in (journeys or {}).values()]
+    return sorted(found, key=lambda one: (KINDS.index(one.kind), one.name))
 
 
-def _reads(item: Trait | Segment, catalogue: Catalogue) -> Reads:
-    shape = _shape(item)
-    named = list(references(shape))
-    traits = {one.name for one in named if not one.is_segment}
-    segments = {one.name for one in named if one.is_segment}
-    if isinstance(item, Segment) and item.header.parent:
-        segments.add(item.header.parent)
+def _of_item(item: Trait | Segment, catalogue: Catalogue) -> Reads:
+    kind = SEGMENT if isinstance(item, Segment) else TRAIT
+    return _reads(kind, item.name, [item.shape], catalogue, named=read_by(item))
+
+
+def _of_journey(journey: Journey, triggers: Mapping[str, Trigger], catalogue: Catalogue) -> Reads:
+    ways = [way.if_ for step in journey.steps.values() if isinstance(step, Branch) for way in step.branch]
+    parts = [*ways, *(part for part in (journey.exit_on, journey.exit_when) if part is not None)]
+    start = triggers[journey.start]
+    return _reads("journey", journey.name, parts, catalogue, behind=_parts(start), triggers=(journey.start,))
+
+
+def _parts(trigger: Trigger) -> list[Shape]:
+    return [trigger.occasion, *([trigger.if_] if trigger.if_ else [])]
+
+
+def _reads(
+    kind: str,
+    name: str,
+    parts: Sequence[Shape],
+    catalogue: Catalogue,
+    *,
+    named: set[Reference] | None = None,
+    behind: Sequence[Shape] | None = None,
+    triggers: tuple[str, ...] = (),
+) -> Reads:
+    """`named`: what it reads, where its parts do not say it all; `behind`: what else its speed hangs on."""
+    named = named_in(*parts) if named is None else named
+    known = defined(named, catalogue)
     return Reads(
-        kind="segment" if isinstance(item, Segment) else "trait",
-        name=item.name,
-        speed=_speed(item, catalogue),
-        events=tuple(event_names(shape)),
-        attributes=tuple(sorted(traits - set(catalogue.traits))),
-        traits=tuple(sorted(traits & set(catalogue.traits))),
-        segments=tuple(sorted(segments)),
+        kind=kind,
+        name=name,
+        speed=_speed([*parts, *(behind or [])], named | named_in(*(behind or [])), catalogue),
+        events=tuple(event_names(*parts)),
+        attributes=tuple(sorted(found for of, found in named - known if of == TRAIT)),
+        traits=tuple(sorted(found for of, found in known if of == TRAIT)),
+        segments=tuple(sorted(found for of, found in known if of == SEGMENT)),
+        triggers=triggers,
     )
 
 
-def _speed(item: Trait | Segment, catalogue: Catalogue) -> Speed:
-    parts = [shape for one in _upstream(item, catalogue) for _, shape in shapes(_shape(one))]
-    compared = [shape for shape in parts if isinstance(shape, TraitRule)]
-    moves = any(isinstance(shape, Matched) for shape in parts)
-    moves = moves or any(rule.operator in AGED | PERCENT for rule in compared)
-    named = {one.name for item in _upstream(item, catalogue) for one in references(_shape(item)) if not one.is_segment}
-    if not named - set(catalogue.traits):
+def _speed(parts: Sequence[Shape], named: set[Reference], catalogue: Catalogue) -> Speed:
+    upstream = only(catalogue, defined(named, catalogue))
+    items: list[Trait | Segment] = [*upstream.traits.values(), *upstream.segments.values()]
+    whole = [*parts, *(item.shape for item in items)]
+    every = named.union(*(read_by(item) for item in items))
+    if not every - defined(every, catalogue):
         return Speed.LIVE
-    return Speed.BOTH if moves else Speed.BUILD
+    return Speed.BOTH if any(_moves(shape) for root in whole for _, shape in shapes(root)) else Speed.BUILD
 
 
-def _upstream(item: Trait | Segment, catalogue: Catalogue) -> Iterator[Trait | Segment]:
-    """The definition and all that it reads, directly or through others; each once."""
-    todo, done = [item], set[str]()
-    while todo:
-        one = todo.pop()
-        if one.name in done:
-            continue
-        done.add(one.name)
-        yield one
-        for reference in references(_shape(one)):
-            known = catalogue.segments if reference.is_segment else catalogue.traits
-            todo += [known[reference.name]] if reference.name in known else []
-        if isinstance(one, Segment) and one.header.parent:
-            todo.append(catalogue.segments[one.header.parent])
-
-
-def _shape(item: Trait | Segment) -> Shape:
-    return item.rule if isinstance(item, Segment) else item.value
+def _moves(shape: Shape) -> bool:
+    """Whether events or time alone may change its answer."""
+    return isinstance(shape, Matched) or (isinstance(shape, TraitRule) and shape.operator in AGED | PERCENT)

@@ -4,12 +4,12 @@ Rules know two answers only: a comparison with what is not known is no. So `not`
 without the trait; SQL's third answer never decides who is contacted.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, StrictBool, StrictStr, Tag, TypeAdapter, model_validator
 
 from jobs.segments.language.events import Aggregate, Compared, Matched, Measure, Part, PropertyPath
-from jobs.segments.language.units import Duration, Shape
+from jobs.segments.language.units import Duration, Shape, kind_among
 
 Percent = Annotated[float, Field(strict=True, gt=0, lt=100)]
 Many = Annotated[list["Rule"], Field(min_length=1, max_length=50)]
@@ -148,17 +148,7 @@ KINDS: dict[str, type[Shape]] = {
     "everyone": Everyone,
     "event": EventRule,
 }
-
-
-def kind_of(value: Any) -> str | None:
-    """Which kind of rule a mapping writes, by the first of the telling keys that it has; None when it has none."""
-    if isinstance(value, Shape):
-        return next((kind for kind, shape in KINDS.items() if type(value) is shape), None)
-    if not isinstance(value, dict):
-        return None
-    return next((kind for kind in KINDS if kind in value), None)
-
-
+kind_of = kind_among(KINDS)
 Rule = Annotated[
     Annotated[AllOf, Tag("all")]
     | Annotated[AnyOf, Tag("any")]

@@ -7,7 +7,7 @@ from pydantic import Discriminator, Field, StrictStr, Tag, model_validator
 
 from jobs.core.definitions import Definition, Name, TimeZone
 from jobs.segments.language.events import EventName
-from jobs.segments.language.units import Duration, Moment, Shape
+from jobs.segments.language.units import Duration, Moment, Shape, kind_among
 
 Who = Annotated[StrictStr, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
 People = list[Who]
@@ -110,14 +110,6 @@ STEPS: dict[str, type[Shape]] = {
     "deliver": Deliver,
     "expect": Expect,
 }
-
-
-def _kind_of(value: Any) -> str | None:
-    if isinstance(value, Shape):
-        return next((kind for kind, shape in STEPS.items() if type(value) is shape), None)
-    return next((kind for kind in STEPS if kind in value), None) if isinstance(value, dict) else None
-
-
 AnyScene = Annotated[
     Annotated[Happens, Tag("event")]
     | Annotated[Wait, Tag("wait")]
@@ -126,7 +118,7 @@ AnyScene = Annotated[
     | Annotated[Deliver, Tag("deliver")]
     | Annotated[Expect, Tag("expect")],
     Discriminator(
-        _kind_of,
+        kind_among(STEPS),
         custom_error_type="scene_kind",
         custom_error_message="a step of a story is a mapping with one of: event, wait, until, change, deliver, expect",
     ),

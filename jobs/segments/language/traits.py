@@ -1,13 +1,13 @@
 """What a trait is made of: a measure of events, points, a choice, the winner of a priority list, or a ratio of two traits."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, StrictInt, StrictStr, Tag, TypeAdapter, model_validator
 
 from jobs.segments.language.events import Aggregate, Measure, Part
 from jobs.segments.language.rules import Rule
-from jobs.segments.language.units import Shape
+from jobs.segments.language.units import Shape, kind_among
 
 Points = Annotated[StrictInt, Field(ge=-1000, le=1000)]
 
@@ -126,14 +126,6 @@ VALUES: dict[str, type[Shape]] = {
     "ratio": Ratio,
     "event": Measure,
 }
-
-
-def _kind_of(value: Any) -> str | None:
-    if isinstance(value, Shape):
-        return next((kind for kind, shape in VALUES.items() if type(value) is shape), None)
-    return next((kind for kind in VALUES if kind in value), None) if isinstance(value, dict) else None
-
-
 TraitValue = Annotated[
     Annotated[Score, Tag("score")]
     | Annotated[Choose, Tag("choose")]
@@ -141,7 +133,7 @@ TraitValue = Annotated[
     | Annotated[Ratio, Tag("ratio")]
     | Annotated[Measure, Tag("event")],
     Discriminator(
-        _kind_of,
+        kind_among(VALUES),
         custom_error_type="trait_kind",
         custom_error_message="a trait's value is a mapping with one of: event, score, choose, priority, ratio",
     ),

@@ -4,7 +4,7 @@
 """
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, StrictBool, StrictInt, StrictStr, Tag
 
@@ -12,7 +12,7 @@ from jobs.core.definitions import Definition, TimeZone
 from jobs.segments.language.events import Matched, PropertyPath
 from jobs.segments.language.policy import Purpose
 from jobs.segments.language.rules import Rule, Unwanted
-from jobs.segments.language.units import Duration, Shape
+from jobs.segments.language.units import Duration, Shape, kind_among
 
 PERSON = "person"
 ReEntry = Literal["always", "once"] | Duration
@@ -65,14 +65,6 @@ OCCASIONS: dict[str, type[Shape]] = {
     "crosses": Crosses,
     "event": Presence,
 }
-
-
-def _kind_of(value: Any) -> str | None:
-    if isinstance(value, Shape):
-        return next((kind for kind, shape in OCCASIONS.items() if type(value) is shape), None)
-    return next((kind for kind in OCCASIONS if kind in value), None) if isinstance(value, dict) else None
-
-
 OnOccasion = Annotated[
     Annotated[Absence, Tag("not_followed_by")]
     | Annotated[Enters, Tag("enters")]
@@ -80,7 +72,7 @@ OnOccasion = Annotated[
     | Annotated[Crosses, Tag("crosses")]
     | Annotated[Presence, Tag("event")],
     Discriminator(
-        _kind_of,
+        kind_among(OCCASIONS),
         custom_error_type="occasion_kind",
         custom_error_message="an occasion is a mapping with one of: event, not_followed_by, enters, leaves, crosses",
     ),

@@ -5,6 +5,7 @@ A duration is a count and a unit (`30 days`, `2 hours`, `90 minutes`); a day is 
 """
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
@@ -50,6 +51,20 @@ class Shape(BaseModel):
     """Base of all that a definition writes: immutable, and an unknown key is refused rather than a silent typo."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+def kind_among(kinds: Mapping[str, type[Shape]]) -> Callable[[Any], str | None]:
+    """A function that says which of the kinds a mapping writes, or a shape is; None: none of them.
+
+    A mapping is of the first kind whose telling key it has, in the order given.
+    """
+
+    def kind_of(value: Any) -> str | None:
+        if isinstance(value, Shape):
+            return next((kind for kind, shape in kinds.items() if type(value) is shape), None)
+        return next((kind for kind in kinds if kind in value), None) if isinstance(value, dict) else None
+
+    return kind_of
 
 
 class Unit(StrEnum):

@@ -28,6 +28,10 @@ class Vocabulary:
         """The closed set of an attribute's texts; empty when it is open."""
         return self.columns[attribute].allowed if attribute in self.columns else ()
 
+    def identifies(self, attribute: str) -> bool:
+        """Whether a value of the attribute belongs to one person."""
+        return attribute in self.columns and self.columns[attribute].identifies
+
     def floor(self, attribute: str) -> float | None:
         """What the attribute, always known, is never below; None when nothing is promised."""
         column = self.columns.get(attribute)

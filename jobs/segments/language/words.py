@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from jobs.segments.language import rules as shapes
-from jobs.segments.language.events import Aggregate, Compared, Matched, Measure, Operator, PropertyTest, Value
+from jobs.segments.language.events import PERCENT, Aggregate, Compared, Matched, Measure, Operator, PropertyTest, Value
 from jobs.segments.language.units import Windowed, spoken
 
 SIGNS = {
@@ -86,7 +86,7 @@ def _comparison(compared: Compared) -> str:
         return "is not known" if operand else "is known"
     if operator is Operator.IS_TRUE:
         return "is true" if operand else "is not true"
-    if operator in (Operator.TOP_PERCENT, Operator.BOTTOM_PERCENT):
+    if operator in PERCENT:
         return f"in the {'top' if operator is Operator.TOP_PERCENT else 'bottom'} {operand:g} % of the day"
     assert operator is not None
     shown = f"{spoken(operand)} ago" if isinstance(operand, timedelta) else _values(compared.values)

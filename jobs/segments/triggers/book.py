@@ -12,8 +12,6 @@ from jobs.segments.language.rules import AnyRule
 from jobs.segments.language.triggers import PERSON, Crosses, Presence, Trigger
 from jobs.segments.triggers.walk import exit_name, rule_name
 
-UNNAMED = ("trigger__", "journey__")
-
 
 @dataclass(frozen=True)
 class Book:

@@ -17,10 +17,10 @@ from jobs.segments.language.journeys import Journey
 from jobs.segments.language.model import Catalogue
 from jobs.segments.language.policy import Policy
 from jobs.segments.language.traits import Kind
-from jobs.segments.language.triggers import PERSON, Enters, Leaves, Trigger
+from jobs.segments.language.triggers import PERSON, Trigger
 from jobs.segments.language.units import Shape
 from jobs.segments.language.vocabulary import Vocabulary
-from jobs.segments.language.walk import Reference, references, shapes
+from jobs.segments.language.walk import references, shapes
 from jobs.segments.triggers.book import Book
 from jobs.segments.triggers.ways import way_findings
 
@@ -85,6 +85,11 @@ def _names(catalogue: Catalogue, vocabulary: Vocabulary) -> Names:
     return Names(traits, segments, catalogue.attributes, vocabulary, frozenset())
 
 
+def _zone(policy: DefinitionFile[Policy] | None) -> str:
+    """In which days and dates without an offset are meant where no place is named."""
+    return policy.item.default_zone if policy else "UTC"
+
+
 AnyFile = DefinitionFile[Any]
 Noted = tuple[AnyFile, Found]
 
@@ -107,10 +112,10 @@ class _Judge:
         starting = {file.item.start for file in self.journey_files.values()}
         for name, file in self.trigger_files.items():
             trigger = file.item
-            zone = "UTC" if trigger.time_zone == PERSON else trigger.time_zone
+            zone = _zone(policy) if trigger.time_zone == PERSON else trigger.time_zone
             parts: list[tuple[Place, Shape]] = [(("occasion",), trigger.occasion)]
             parts += [(("if",), trigger.if_)] if trigger.if_ else []
-            for found in (*self._parts(parts, zone), *self._membership(trigger)):
+            for found in self._parts(parts, zone):
                 yield file, found
             yield from _purpose(file, policy)
             if not trigger.sends and name not in starting:
@@ -129,7 +134,7 @@ class _Judge:
             parts: list[tuple[Place, Shape]] = [(("steps", key), step) for key, step in journey.steps.items()]
             parts += [(("exit_on",), journey.exit_on)] if journey.exit_on else []
             parts += [(("exit_when",), journey.exit_when)] if journey.exit_when else []
-            for found in (*self._parts(parts, "UTC"), *way_findings(journey)):
+            for found in (*self._parts(parts, _zone(policy)), *way_findings(journey)):
                 yield file, found
 
     def policy(self, file: DefinitionFile[Policy]) -> Iterator[Noted]:
@@ -152,10 +157,3 @@ class _Judge:
             yield from unknown(references(shape, root), self.names)
             for place, part in shapes(shape, root):
                 yield from part_findings(place, part, self.names, zone)
-
-    def _membership(self, trigger: Trigger) -> Iterator[Found]:
-        occasion = trigger.occasion
-        if isinstance(occasion, Enters):
-            yield from unknown([Reference(("occasion", "enters"), occasion.enters, is_segment=True)], self.names)
-        elif isinstance(occasion, Leaves):
-            yield from unknown([Reference(("occasion", "leaves"), occasion.leaves, is_segment=True)], self.names)

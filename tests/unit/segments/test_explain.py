@@ -57,6 +57,22 @@ def test_who_is_no_member_is_told_what_is_missing() -> None:
     assert not told["member of buyers"]
 
 
+def test_a_rule_over_several_events_shows_those_that_it_looks_at() -> None:
+    made = catalogue(
+        segment(
+            "came_back",
+            "{sequence: [{event: View, where: [{property: cat, eq: shoes}]}, {event: Order}], last: 30 days}",
+        ),
+        segment("left", "{event: Order, not_followed_by: {event: Return}, within: 1 hour}"),
+    )
+    with world(HISTORY) as connection:
+        reasons = [explain(connection, made, name, "ann", NOON) for name in ("came_back", "left")]
+    assert [tree(reason)[1].rpartition(" (")[2] for reason in reasons] == [
+        "Order 2017-03-09 10:00, Order 2017-03-02 10:00, View 2017-03-01 10:00)",
+        "Order 2017-03-09 10:00, Order 2017-03-02 10:00)",
+    ]
+
+
 def test_the_held_out_are_told_so() -> None:
     held = catalogue(segment("half", "{event: Order}", holdout=0.5))
     with world(HISTORY, [("ann", "Oslo"), ("bob", "Rome")]) as connection:

@@ -25,6 +25,7 @@ RIGHT = [
     "{trait: lifetime_value, lt: 12.5}",
     "{trait: lifetime_value, in: [1, 2.5]}",
     "{trait: email_token, is_null: false}",
+    "{trait: user_id, is_null: true}",
     "{trait: is_suppressed, is_true: true}",
     "{trait: first_order_at, gte: 2017-10-01}",
     "{trait: first_order_at, lt: 2017-10-01T02:00:00+02:00}",
@@ -52,6 +53,13 @@ RIGHT = [
 TRAIT_RULES = [
     ("{trait: order_cuont, gte: 5}", "trait: unknown trait 'order_cuont'. Did you mean 'order_count'?"),
     ("{trait: profile_id, eq: p1}", "trait: unknown trait 'profile_id'."),
+    (
+        "{trait: email_token, eq: email_v1_ab}",
+        "eq: email_token identifies a person, and a rule is about many: ask only",
+    ),
+    ("{trait: phone_token, in: [phone_v1_ab]}", "in: phone_token identifies a person"),
+    ("{trait: user_id, ne: '7'}", "ne: user_id identifies a person"),
+    ("{trait: loyalty_id, starts_with: '10'}", "starts_with: loyalty_id identifies a person"),
     ("{segment: nobody_here}", "segment: unknown segment 'nobody_here'."),
     ("{trait: order_count, gte: '5'}", "gte: trait order_count is a whole number; found '5'"),
     ("{trait: order_count, gte: 5.5}", "gte: trait order_count is a whole number; found 5.5"),
@@ -247,6 +255,12 @@ def test_a_name_has_one_meaning() -> None:
     assert wrong(trait("spoken", rule), segment("spoken", rule)) == [
         "segments/spoken.yml: name: a trait is named spoken too; take another name"
     ]
+
+
+def test_names_that_c360_makes_are_its_own() -> None:
+    told = "name: two underscores in a row are for names that c360 makes; take another name"
+    assert wrong(segment("trigger__cart__if", "{event: page}")) == [told]
+    assert wrong(trait("explain__value_0", "{event: page}")) == [told]
 
 
 def test_a_percentile_of_a_percentile_is_refused_through_what_lies_between() -> None:

@@ -52,6 +52,11 @@ RULES = [
         5,
         "rule.eq: trait favourite_department is text; found 2024-01-01; quote it",
     ),
+    (
+        "rule:\n  trait: email_token\n  eq: email_v1_ab",
+        5,
+        "rule.eq: email_token identifies a person, and a rule is about",
+    ),
     ("rule:\n  trait: 12\n  eq: 3", 4, "rule.trait: expected text; found 12; quote it, if text is meant"),
     ("rule:\n  trait: order_count\n  gte: 3\n  trait: order_count", 6, "'trait' stands twice here, first on line 4"),
     ("rule:\n\ttrait: order_count", 4, "a tab; write blanks"),
@@ -356,7 +361,11 @@ class TestCommands:
             "attributes": [],
             "traits": [],
             "segments": [],
+            "triggers": [],
         }
+        assert [one["name"] for one in json.loads(run(self.root, "list", "--json", "--kind", "trait").output)] == [
+            "visits"
+        ]
 
     def test_schemas_that_differ_are_drift(self) -> None:
         done = run(self.root, "schema")

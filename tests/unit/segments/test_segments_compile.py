@@ -80,10 +80,11 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     home: Path = tmp_path_factory.mktemp("segments")
     connection = connect(make_settings(home))
     columns = (
-        "profile_id text, order_count bigint, lifecycle_stage text, favourite_department text, is_suppressed boolean"
+        "profile_id text, order_count bigint, lifecycle_stage text, favourite_department text, is_suppressed boolean,"
+        " as_of timestamp"  # as the profiles of the warehouse have it
     )
     connection.execute(f"create table attributes ({columns})")
-    connection.executemany("insert into attributes values (?, ?, ?, ?, ?)", PEOPLE)
+    connection.executemany("insert into attributes values (?, ?, ?, ?, ?, '2018-01-01')", PEOPLE)
     connection.execute("create table asked as select profile_id, timestamp '2018-01-02' as as_of from attributes")
     connection.execute(
         "create table eval_events (profile_id text, event_key text, name text, effective_at timestamp, "
@@ -125,6 +126,7 @@ def test_spark_reads_the_same_condition(rule: str) -> None:
         ("{all: [{trait: order_count, gte: 5}, {not: {trait: is_suppressed, is_true: true}}]}", ["p1", "p4"]),
         ("{any: [{trait: order_count, eq: 0}, {trait: favourite_department, eq: PRODUCE}]}", ["p1", "p2"]),
         ("{trait: favourite_department, is_null: true}", ["p2"]),
+        ("{all: [{trait: order_count, top_percent: 50}, {trait: is_suppressed, is_true: false}]}", ["p1", "p4"]),
     ],
 )
 def test_members(people: Any, rule: str, expected: list[str]) -> None:

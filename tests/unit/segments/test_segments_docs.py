@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from jobs.core.definitions import SegmentHeader, TraitHeader, load_segments, load_traits
+from jobs.core.definitions import SegmentHeader, TraitHeader, load_segments
 from jobs.core.settings import PROJECT_ROOT
 from jobs.core.strict_yaml import read
 from jobs.segments.compile.program import compiled
-from jobs.segments.language.catalogue import resolve
+from jobs.segments.language.catalogue import load, resolve
 from jobs.segments.language.rules import KINDS
 from jobs.segments.language.traits import VALUES
 from jobs.segments.language.vocabulary import attributes, of_contracts
@@ -47,8 +47,10 @@ FIRST_VALUE = next(place for place, example in enumerate(EXAMPLES) if "score" in
 @pytest.mark.parametrize("example", EXAMPLES, ids=[f"example {place}" for place in range(len(EXAMPLES))])
 def test_an_example_is_right(example: dict[str, Any]) -> None:
     traits, segments = headers(example)
-    known = (load_traits(PROJECT_ROOT) | traits, load_segments(PROJECT_ROOT) | segments)
-    compiled(resolve(*known, attributes(), vocabulary=of_contracts()))
+    shipped = load(PROJECT_ROOT)
+    traits = {name: trait.header for name, trait in shipped.traits.items()} | traits
+    segments = {name: segment.header for name, segment in shipped.segments.items()} | segments
+    compiled(resolve(traits, segments, attributes(), vocabulary=of_contracts()))
 
 
 def test_every_kind_of_rule_and_value_is_shown() -> None:

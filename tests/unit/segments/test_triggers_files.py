@@ -7,11 +7,16 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from jobs.core.clock import Clock
+from jobs.core.context import Context
 from jobs.core.definitions import DefinitionError
 from jobs.core.settings import PROJECT_ROOT
+from jobs.segments.commands import group
 from jobs.segments.language.catalogue import load as load_catalogue
 from jobs.segments.language.model import Catalogue
+from jobs.segments.language.reads import all_reads
 from jobs.segments.triggers import ledger
 from jobs.segments.triggers.files import DEFINITIONS, check, load
 
@@ -53,6 +58,43 @@ def test_the_shipped_ones_are_right(catalogue: Catalogue) -> None:
     assert check(PROJECT_ROOT, catalogue).remarks == []
 
 
+def zone_is_known(folder: Path) -> None:
+    (folder / "traits").mkdir()
+    shutil.copy(PROJECT_ROOT / DEFINITIONS / "traits" / "time_zone.yml", folder / "traits")
+
+
+def test_what_triggers_and_journeys_read(folder: Path) -> None:
+    described = "description: Read by the tests of the list.\n"
+    zone_is_known(folder)
+    (folder / "segments").mkdir()
+    (folder / "segments" / "buyers.yml").write_text(f"name: buyers\n{described}rule: {{trait: order_count, gte: 3}}\n")
+    for name, rule in (("bought", "{enters: buyers}"), ("tested", "{crosses: {event: Product Viewed, gte: 2}}")):
+        text = f"name: {name}\n{described}occasion: {rule}\nif: {{trait: is_suppressed, is_true: true}}\n"
+        (folder / "triggers" / f"{name}.yml").write_text(text)
+    trip = TRIP.replace("first_purchase", "bought") + "exit_on: {event: Order Completed}\n"
+    (folder / "journeys" / "trip.yml").write_text(trip)
+    book = load(folder, load_catalogue(folder))
+    found = {one.name: one for one in all_reads(load_catalogue(folder), book.triggers, book.journeys)}
+    assert list(found) == ["time_zone", "buyers", "bought", "first_purchase", "tested", "trip", "welcome"]
+    told = [(found[name].kind, found[name].speed, found[name].everything) for name in ("bought", "tested", "trip")]
+    assert told == [
+        ("trigger", "build", "attributes: is_suppressed; segments: buyers"),
+        ("trigger", "live and build", "events: Product Viewed; attributes: is_suppressed"),
+        ("journey", "live and build", "triggers: bought; events: Order Completed"),
+    ]
+
+
+def test_the_list_names_them(folder: Path) -> None:
+    zone_is_known(folder)
+    context = Context(type("Stub", (), {"project_root": folder})(), Clock(), "test")
+    done = CliRunner().invoke(group, ["list", "--kind", "journey"], obj=context)
+    assert done.output.split(maxsplit=3)[:3] == ["journey", "welcome", "live"]
+    assert "triggers: first_purchase; events: Order Completed, Order Refunded" in done.output
+    (folder / "triggers" / "tested.yml").write_text(CART.replace("Added", "Addd"))
+    failed = CliRunner().invoke(group, ["list"], obj=context)
+    assert isinstance(failed.exception, DefinitionError)
+
+
 @pytest.mark.parametrize("kind", ["trigger", "journey", "scenario", "policy"])
 def test_the_shipped_ones_match_the_schema_that_editors_use(kind: str) -> None:
     root = PROJECT_ROOT / DEFINITIONS
@@ -87,6 +129,10 @@ def test_the_shipped_ones_match_the_schema_that_editors_use(kind: str) -> None:
         (
             ("1 hour\n", "1 hour\nif: {segment: coupn_lovers}\n"),
             "tested.yml:7: if.segment: unknown segment 'coupn_lovers'",
+        ),
+        (
+            ("1 hour\n", "1 hour\nif: {trait: phone_token, eq: phone_v1_ab}\n"),
+            "tested.yml:7: if.eq: phone_token identifies a person",
         ),
         (("1 hour\n", "1 hour\nsends: false\n"), "tested.yml:7: sends: it sends nothing and no journey starts with it"),
         (("1 hour\n", "1 hour\npurpose: service\n"), "tested.yml:7: purpose: the policy has no purpose service"),
