@@ -73,13 +73,6 @@ class Duck:
             self._query(missing)
         return {key: self.found[key] for key in wanted}
 
-    def chase(self, rounds: int) -> None:
-        """Asks for the dues of all that was asked, and for theirs: together they cost less than one by one."""
-        for _ in range(rounds):
-            last = {name: max(when for other, when in self.found if other == name) for name, _ in self.found}
-            dues = {(name, due) for (name, _), (_, due) in self.found.items() if due is not None and due <= last[name]}
-            self.ask(dues)
-
     def _query(self, asked: list[Asked]) -> None:
         self.connection.register("asked", asked_table(asked))
         found = self.evaluator.evaluate(self.connection).to_pylist()

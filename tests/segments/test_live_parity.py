@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, seed
+from hypothesis import given, seed
 from hypothesis import settings as hypothesis_settings
 
 from jobs.segments.live.core import Live
@@ -27,9 +27,6 @@ DRAWN, HISTORIES, CASES, ROUNDS = 20, 48, 2_000, 40
 CALLS = 6
 AROUND = timedelta(days=4)
 Members = set[tuple[str, str]]
-SETTINGS = hypothesis_settings(
-    max_examples=DRAWN, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck)
-)
 
 
 def connected() -> Any:
@@ -104,5 +101,5 @@ def test_members_of_stream_batch_and_oracle_are_the_same(
         if counts["cases"] >= CASES:
             break
         drawn = worlds(string.ascii_letters[:HISTORIES])
-        seed(number + place)(hypothesis_settings(SETTINGS)(given(drawn)(check)))()
+        seed(number + place)(hypothesis_settings(max_examples=DRAWN)(given(drawn)(check)))()
     assert counts["cases"] >= CASES

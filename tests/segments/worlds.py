@@ -59,17 +59,11 @@ class Group:
 
     profiles: tuple[str, ...]
     moments: tuple[datetime, ...]
-    edges: tuple[datetime, ...]
 
     @property
     def asked(self) -> list[tuple[str, datetime]]:
         """Everybody at every instant."""
         return [(name, moment) for moment in self.moments for name in self.profiles]
-
-    @property
-    def likely(self) -> list[tuple[str, datetime]]:
-        """These, and when somebody may be due: what is asked for together is answered sooner."""
-        return [(name, moment) for moment in {*self.moments, *self.edges} for name in self.profiles]
 
 
 @dataclass(frozen=True)
@@ -126,7 +120,7 @@ def worlds(
         events = [_event(draw, number, profiles, base, colours) for number in numbers]
         history += events
         edges = interesting(catalogue, events, zone, day)
-        groups.append(Group(profiles, _chosen(edges, draw(st.integers(0, 1000))), tuple(sorted(edges))))
+        groups.append(Group(profiles, _chosen(edges, draw(st.integers(0, 1000)))))
     return Case(World(catalogue, tuple(history), attributes), tuple(groups))
 
 

@@ -28,8 +28,8 @@ ASKED = "create or replace temp table asked as select ? as profile_id, cast(? as
 @dataclass
 class Reason:
     """One part of a rule: in words, whether it holds, the value compared (None: unknown, or there is none), and the latest of
-    the events that it looks at, as (event_key, name, effective_at). Values stand beside comparisons only. `of`: the segment that it
-    asks for."""
+    the events that it looks at, as (event_key, name, effective_at). Values stand beside comparisons only. `of`: the segment that
+    it asks for."""
 
     words: str
     rule: shapes.AnyRule
