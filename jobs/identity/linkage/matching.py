@@ -61,7 +61,8 @@ def match_people(context: Context, rules: Rules, blocked: list[str]) -> Matched:
             weights, has_trained = _weights(context, connection, columns, config, people)
             if weights is None:
                 log.warning(
-                    "records of people are not compared: they say too little, or too few of them agree to learn from"
+                    "records of people are not compared: they say too little (of what the weights know), or too few of them "
+                    "agree to learn from; see: c360 identity train"
                 )
             else:
                 pairs, version = _compared(connection, columns, config, weights), weights.version
@@ -112,13 +113,17 @@ def _can_compare(connection: Connection, columns: list[str], config: LinkageConf
 def _weights(
     context: Context, connection: Connection, columns: list[str], config: LinkageConfig, people: People
 ) -> tuple[Weights | None, bool]:
-    """The weights to compare by, and whether they are new; None where nothing can be compared, or was learned."""
+    """The weights to compare by, and whether they are new; None where nothing can be compared, or was learned. Weights that
+    are kept compare by the columns that they know, and no others."""
     from jobs.identity.linkage.model import fits
 
-    if not _can_compare(connection, columns, config):
-        return None, False
     weights, is_new = read_weights(context.settings), False
-    if weights is None or not fits(weights):
+    if weights is not None and not fits(weights):
+        weights = None
+    known = columns if weights is None else [column for column in columns if column in weights.levels]
+    if not _can_compare(connection, known, config):
+        return None, False
+    if weights is None:
         weights, is_new = _train(context, connection, columns, config, people)
     return (weights, is_new) if weights.say_something else (None, False)
 
