@@ -81,10 +81,10 @@ def render(names: list[str], rows: Iterable[Row], *, style: str, limit: int) -> 
         yield _csv_line(names)
         yield from (_csv_line(row) for row in rows)
     else:
-        remaining = iter(rows)
-        yield from _table(names, list(islice(remaining, limit)))
-        if more := sum(1 for _ in remaining):
-            yield f"… {more:,} more rows; use --limit, --csv or --json"
+        found = list(islice(rows, limit + 1))  # how many more there are only reading them all would tell
+        yield from _table(names, found[:limit])
+        if len(found) > limit:
+            yield f"… more rows than {limit:,}; use --limit, --csv or --json"
 
 
 def _reading(connection: duckdb.DuckDBPyConnection, query: str) -> str:
