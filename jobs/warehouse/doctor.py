@@ -131,7 +131,7 @@ def _content(settings: Settings, known: Sidecar) -> Iterator[Finding]:
 
 
 def _around(settings: Settings) -> Iterator[Finding]:
-    """What stands beside the published file: a broken-off swap, drafts of killed commands, files for a rollback, the room there."""
+    """What stands beside the file: a broken-off swap, drafts of killed commands, files for a rollback, the room there."""
     is_quiet = not is_writer_at_work(settings)
     if pending_file(settings).exists() and is_quiet:
         yield Finding(Kind.BROKEN_OFF, "a publish or rollback was broken off", MENDED)
