@@ -13,7 +13,14 @@ from jobs.lake import delta
 from jobs.warehouse.epoch import Fence
 from jobs.warehouse.lock import writer_lock
 from jobs.warehouse.paths import build_file, sidecar_file, wal_file
-from jobs.warehouse.reader import build_epoch, build_id, open_build, open_published, require_own_run
+from jobs.warehouse.reader import (
+    build_epoch,
+    build_id,
+    open_build,
+    open_published,
+    require_file_target,
+    require_own_run,
+)
 from jobs.warehouse.sidecar import Sidecar, describe, read_sidecar, write
 from jobs.warehouse.stamp import foreign
 from jobs.warehouse.swap import finish_broken_off, swap_in
@@ -23,10 +30,11 @@ def publish(settings: Settings) -> Sidecar:
     """Replaces the published warehouse by the private build; readers never wait and never see half of it.
 
     Raises GateError unless the gate `marts` has passed this very build, PermanentError when the build is not whole,
-    RetryableError when it is of another run, older than what is published, or another writer has taken over. The
+    UsageError on the target spark, RetryableError when it is of another run, older than what is published, or another writer has taken over. The
     published file stays as it was in all cases. Publishing twice is publishing once; a publish that was broken off is
     finished by the next one.
     """
+    require_file_target(settings, "publishing")
     with writer_lock(settings) as fence:
         finish_broken_off(settings)
         file = build_file(settings)

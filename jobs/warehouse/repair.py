@@ -10,6 +10,7 @@ from jobs.warehouse.doctor import NEEDS_BUILD, Finding, Kind, damaged_previous
 from jobs.warehouse.lock import writer_lock
 from jobs.warehouse.paths import wal_file
 from jobs.warehouse.private import abandoned_drafts, abandoned_folders
+from jobs.warehouse.reader import require_file_target
 from jobs.warehouse.swap import finish_broken_off
 
 REBUILDING = (("warehouse", "build"), ("quality", "gate", "marts"), ("warehouse", "publish"))
@@ -18,8 +19,9 @@ REBUILDING = (("warehouse", "build"), ("quality", "gate", "marts"), ("warehouse"
 def repair(settings: Settings, found: list[Finding]) -> Iterator[str]:
     """Mends what can be mended in place, then rebuilds if need be; yields what it does, before it does it.
 
-    Raises GateError when the gate blocks the new build, RetryableError when another step fails.
+    Raises GateError when the gate blocks the new build, RetryableError when another step fails, UsageError on the target spark.
     """
+    require_file_target(settings, "a repair")
     kinds = {finding.kind for finding in found}
     with writer_lock(settings):
         if finish_broken_off(settings):
