@@ -30,9 +30,9 @@ def publish(settings: Settings) -> Sidecar:
     """Replaces the published warehouse by the private build; readers never wait and never see half of it.
 
     Raises GateError unless the gate `marts` has passed this very build, PermanentError when the build is not whole,
-    UsageError on the target spark, RetryableError when it is of another run, older than what is published, or another writer has taken over. The
-    published file stays as it was in all cases. Publishing twice is publishing once; a publish that was broken off is
-    finished by the next one.
+    UsageError on the target spark, RetryableError when it is of another run, older than what is published, or another
+    writer has taken over. The published file stays as it was in all cases. Publishing twice is publishing once; a publish
+    that was broken off is finished by the next one.
     """
     require_file_target(settings, "publishing")
     with writer_lock(settings) as fence:

@@ -17,7 +17,8 @@ def rollback(settings: Settings, build: str | None = None) -> Sidecar:
 
     Without a name it goes back once: run again, it finds its own work done and changes nothing, and so it does after a
     crash. The replaced build is kept, so that it can be named. Raises PermanentError when there is nothing to go back to or
-    the kept file is damaged, UsageError for an unknown build id and on the target spark, RetryableError while another writer is at work.
+    the kept file is damaged, UsageError for an unknown build id and on the target spark, RetryableError while another writer
+    is at work.
     """
     require_file_target(settings, "a rollback")
     with writer_lock(settings) as fence:
