@@ -59,11 +59,9 @@ def publish(settings: Settings) -> Sidecar:
 
 def require_gate(settings: Settings, build: str) -> None:
     """Raises GateError unless every gated mart was judged in this build and no critical expectation failed."""
-    rows = [
-        row
-        for row in delta.read(settings, "ops_quality_results").to_pylist()
-        if row["gate"] == "marts" and row["table_version"] == build
-    ]
+    columns = ["table_name", "severity", "is_success"]
+    judged = delta.read(settings, "ops_quality_results", columns, where={"gate": "marts", "table_version": build})
+    rows = judged.to_pylist()
     failed = sorted({row["table_name"] for row in rows if row["severity"] == "critical" and not row["is_success"]})
     if failed:
         raise GateError(f"gate marts blocked this build ({', '.join(failed)}); nothing was published")

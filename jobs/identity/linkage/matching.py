@@ -19,7 +19,7 @@ from jobs.core.errors import UsageError
 from jobs.core.hashing import hash_parts
 from jobs.core.settings import Settings
 from jobs.identity import aliases
-from jobs.identity.edges import Connection, read_nodes
+from jobs.identity.edges import Connection, known_among
 from jobs.identity.linkage.clusters import Pairs, group
 from jobs.identity.linkage.config import LinkageConfig, load_linkage, usable
 from jobs.identity.linkage.decisions import ACCEPTED, REJECTED, Decision, read_decisions
@@ -97,11 +97,12 @@ def _read_people(context: Context, rules: Rules, blocked: list[str]) -> People:
     records = persons.read(context, purpose="identity:match")
     if not records:
         return People([], [])
+    renamed = aliases.read_aliases(settings)
+    said = {(kind, renamed.get(value, value)) for record in records for kind, value in record.identifiers}
     with closing(lake_connection(settings, ("silver_identifiers", aliases.TABLE))) as connection:
         aliases.see_through(connection)
-        nodes = read_nodes(connection, rules, blocked)
-    known = set(zip(nodes.types, nodes.values, strict=True))
-    return people_of(records, rules.type_names, aliases.read_aliases(settings), known)
+        known = known_among(connection, rules, said, blocked)
+    return people_of(records, rules.type_names, renamed, known)
 
 
 def _can_compare(connection: Connection, columns: list[str], config: LinkageConfig) -> bool:
