@@ -165,8 +165,8 @@ bench-warehouse: setup ## a whole build of the warehouse beside an incremental o
 bench-segments: setup ## PART=build: the shipped segments as dbt models; stream, kills, scale: how soon the evaluator tells, crashes, its cost by profiles
 	@$(BIN)/python benchmarks/segments.py $(PART)
 
-bench-identity: setup ## components beside scipy, planted attacks against the truth, undone merges; PART=scenario EVENTS=1000000
-	@PYTHONPATH=tests:tests/dbt $(BIN)/python benchmarks/identity.py $(PART) $(if $(EVENTS),--events $(EVENTS))
+bench-identity: setup ## components beside scipy, planted attacks, undone merges; PART=sample, PART=records FILES=folder
+	@PYTHONPATH=tests:tests/dbt $(BIN)/python benchmarks/identity.py $(PART) $(if $(EVENTS),--events $(EVENTS)) $(if $(FILES),--files $(FILES))
 
 .PHONY: drill-rotation drill-vacuum drill-publish
 drill-rotation: setup ## change the token key between two deliveries of 100,000 people, then attack the tokens

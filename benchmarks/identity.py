@@ -4,14 +4,15 @@
     make bench-identity PART=components                 0.76 million links
     make bench-identity PART=scenario EVENTS=1000000    planted attacks against the truth
     make bench-identity PART=undo                       the marts of two worlds, one with merges that were undone
+    make bench-identity PART=sample                     the identity step on the lake of C360_HOME, after `c360 run`
+    make bench-identity PART=records FILES=FOLDER       linkage of public files with known truth, held to its floors
 
-Input is simulated (`tests/scenario_c.py`, `tests/undo_worlds.py`), seeds are printed. Ratios travel between machines, seconds
-do not.
+The first three are all parts; their input is simulated (`tests/scenario_c.py`, `tests/undo_worlds.py`), seeds are printed.
+Ratios travel between machines, seconds do not. Exit code 1 when a limit is missed.
 """
 
-import resource
+import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,16 +22,19 @@ from typing import Any
 import click
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import undo_worlds
+from identity_figures import Verdicts, fail_on, figures, timed
 from scenario_c import make_world
 from scenario_c_score import examine
 from warehousekit import build_contents, built
 
+from jobs.core.catalog import lake_table
 from jobs.core.context import Context
 from jobs.core.settings import Settings, load_settings
-from jobs.identity import edges, evidence, runner
-from jobs.identity.components import Components, connected, resolve
+from jobs.identity import aliases, edges, runner
+from jobs.identity.components import Components, resolve
+from jobs.identity.linkage.evaluate import Request, evaluate
+from jobs.identity.linkage.matching import Matched
 from jobs.identity.rules import load_rules
 from jobs.lake import delta
 from jobs.lake.duck import lake_connection
@@ -39,6 +43,13 @@ from jobs.lake.runs import Stage
 NOW = datetime(2018, 1, 2, tzinfo=UTC)
 ROUNDS = 7
 LIMIT_BARE, LIMIT_DELTA, LIMIT_SECONDS = 2.0, 10.0, 30.0
+FEBRL = {"birth_date": "date_of_birth", "national_id": "soc_sec_id", "city": "suburb", "address": "address_1"}
+# File → entity column, pattern, ours → theirs, least F1: Splink's fake_1000, FEBRL 1 and FEBRL 2.
+FILES: dict[str, tuple[str, str, dict[str, str], float]] = {
+    "fake_1000.csv": ("cluster", "", {"given_name": "first_name", "birth_date": "dob"}, 0.94),
+    "dataset1.csv": ("rec_id", r"rec-(\d+)", FEBRL, 0.97),
+    "dataset2.csv": ("rec_id", r"rec-(\d+)", FEBRL, 0.97),
+}
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -47,28 +58,6 @@ def a_home(**options: Any) -> Iterator[Settings]:
     """An empty home, removed at the end."""
     with tempfile.TemporaryDirectory(prefix="c360-bench-") as folder:
         yield load_settings(home=folder, now=NOW, **options)
-
-
-def timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
-    """CPU seconds of all threads, wall seconds, and what the work gave."""
-    cpu, wall = time.process_time(), time.perf_counter()
-    found = work()
-    return time.process_time() - cpu, time.perf_counter() - wall, found
-
-
-def peak() -> str:
-    """The most memory that this process has had so far."""
-    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:,.0f} MiB peak so far"
-
-
-def verdict(value: float, limit: float) -> str:
-    """How a figure stands to its limit."""
-    return f"limit {limit:.0f}: {'ok' if value <= limit else 'OVER'}"
-
-
-def figures(name: str, cpu: float, wall: float) -> None:
-    """One line of figures."""
-    click.echo(f"  {name:44} {wall:7.3f} s wall  {cpu:7.3f} CPU-s  {peak()}")
 
 
 def simulated_sightings(links: int, seed: int) -> pa.Table:
@@ -96,68 +85,22 @@ def simulated_sightings(links: int, seed: int) -> pa.Table:
     return pa.concat_tables([pa.table(same | accounts), pa.table(same | others)])
 
 
-def runs(column: pa.ChunkedArray, kinds: Ints) -> tuple[Ints, pa.Array, Ints]:
-    """Of a column in ascending order within its kinds: the number of each row's value, the values, and the kind of each. Every
-    one is compared with its neighbour, none is hashed. Stops where the order is another one: numbers would repeat."""
-    values = column.combine_chunks()
-    equal = pc.equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)
-    is_same_kind = kinds[1:] == kinds[:-1]
-    rises = pc.greater(values[1:], values[:-1]).to_numpy(zero_copy_only=False)
-    if not (equal | rises)[is_same_kind].all() or (~is_same_kind).sum() >= len(np.unique(kinds)):
-        raise SystemExit("identity_edges is not in the order of evidence.ORDER")
-    is_new = np.ones(len(values), dtype=np.bool_)
-    is_new[1:] = ~(equal & is_same_kind)
-    return np.cumsum(is_new) - 1, values.filter(pa.array(is_new)), kinds[is_new]
-
-
-def coded(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
-    """The number of each row's value, and the values."""
-    found = column.dictionary_encode().combine_chunks()
-    return found.indices.to_numpy().astype(np.int64), found.dictionary
-
-
-def numbered(table: pa.Table) -> tuple[Ints, Ints, Ints, pa.ChunkedArray, pa.Array]:
-    """Both ends of each link as numbers of nodes; the kind and the value of each node, and the names of kinds. Values are hashed
-    only where a kind stands at the stronger end."""
-    (kind_a, names_a), (kind_b, names_b) = (coded(table[f"{end}_type"]) for end in ("stronger", "weaker"))
-    names = pc.unique(pa.concat_arrays([names_a, names_b]))
-    kind_a, kind_b = (pc.index_in(n, names).to_numpy()[k] for n, k in ((names_a, kind_a), (names_b, kind_b)))
-    weaker, weaker_values, weaker_kinds = runs(table["weaker_value"], kind_b)
-    code, values = coded(table["stronger_value"])
-    pairs = code * len(names) + kind_a
-    is_seen = np.zeros(len(values) * len(names), dtype=np.bool_)
-    is_seen[pairs] = True
-    found = np.flatnonzero(is_seen)
-    kinds, values = found % len(names), values.take(pa.array(found // len(names)))
-    number = np.full(len(found), -1, dtype=np.int64)
-    for kind in np.intersect1d(kinds, weaker_kinds).tolist():  # the same identifier at both ends is one node
-        here, there = np.flatnonzero(kinds == kind), np.flatnonzero(weaker_kinds == kind)
-        place = pc.index_in(values.take(pa.array(here)), weaker_values.take(pa.array(there))).fill_null(-1).to_numpy()
-        number[here[place >= 0]] = there[place[place >= 0]]
-    is_own = number < 0
-    number[is_own] = len(weaker_values) + np.arange(is_own.sum())
-    where = np.zeros(len(is_seen), dtype=np.int64)
-    where[found] = number
-    all_values = pa.chunked_array([weaker_values, values.filter(pa.array(is_own))])
-    return where[pairs], weaker, np.concatenate([weaker_kinds, kinds[is_own]]), all_values, names
-
-
 def from_delta_to_delta(settings: Settings, target: Path) -> int:
-    """Links of `identity_edges` by their tokens → identifier and component, in a Delta table; how many components."""
+    """What a run does of it: sightings by their tokens → nodes, links and components (`runner.read_graph`), and identifier and
+    component in a Delta table; how many components."""
     from deltalake import write_deltalake
 
-    a, b, kind, values, names = numbered(delta.read(settings, evidence.TABLE, list(evidence.KEY)))
-    label = connected(len(kind), a, b)
+    graph = runner.read_graph(settings, load_rules())
     columns = {
-        "identifier_type": names.take(pa.array(kind)),
-        "identifier_value": values,
-        "component": pa.array(label),
+        "identifier_type": pa.array(graph.nodes.types),
+        "identifier_value": pa.array(graph.nodes.values),
+        "component": pa.array(graph.components.label),
     }
     made, no_statistics = pa.table(columns), {"delta.dataSkippingNumIndexedCols": "0"}  # on texts, as the lake's tables
     write_deltalake(
         str(target), made, mode="overwrite", configuration=no_statistics, writer_properties=delta.writing(made.schema)
     )
-    return int(label.max()) + 1
+    return graph.components.count
 
 
 def bare(nodes: int, a: Ints, b: Ints) -> Ints:
@@ -173,7 +116,9 @@ def bare(nodes: int, a: Ints, b: Ints) -> Ints:
 @click.group(invoke_without_command=True)
 @click.pass_context
 def bench(context: click.Context) -> None:
-    """Measures identity; without a command, all parts."""
+    """Measures identity; without a command, the parts whose input is simulated."""
+    context.obj = verdicts = Verdicts()
+    context.call_on_close(lambda: fail_on(verdicts))
     if context.invoked_subcommand is None:
         for part in (components, scenario, undo):
             context.invoke(part)
@@ -182,17 +127,18 @@ def bench(context: click.Context) -> None:
 @bench.command()
 @click.option("--links", default=760_000, show_default=True)
 @click.option("--seed", default=20180102, show_default=True)
-def components(links: int, seed: int) -> None:
+@click.pass_obj
+def components(verdicts: Verdicts, links: int, seed: int) -> None:
     """Components beside the bare scipy call on the same integer links; the best of several rounds, in turns."""
     with a_home() as settings:
         delta.append(settings, "silver_identifiers", simulated_sightings(links, seed))
+        delta.ensure_table(settings, aliases.TABLE)
         connection = lake_connection(settings, ("silver_identifiers",))
         nodes, found = edges.read_nodes(connection, load_rules()), edges.read_edges(connection)
         connection.close()
         limits, count = load_rules().limits, len(nodes)
         click.echo(f"components: {len(found):,} links between {count:,} simulated identifiers, seed {seed}")
         whole: Components = resolve(nodes, found, limits)
-        delta.replace(settings, evidence.TABLE, evidence.rows(nodes, found, whole))
         target = settings.home / "components"
         arrival = np.random.default_rng(seed).permutation(len(found))
         a, b = found.a[arrival], found.b[arrival]
@@ -213,11 +159,12 @@ def components(links: int, seed: int) -> None:
             figures(name, cpu, wall)
         tidy, base, within, through = (cpu for cpu, _ in best.values())
         click.echo(
-            f"  with limits {within / tidy:.1f} times the bare call's CPU (sorted), {verdict(within / tidy, LIMIT_BARE)}"
+            f"  with limits {within / tidy:.1f} times the bare call's CPU (sorted), "
+            + verdicts.at_most("components with limits", within / tidy, LIMIT_BARE)
         )
         click.echo(
-            f"  Delta to Delta {through / base:.1f} times (as events bring them), {verdict(through / base, LIMIT_DELTA)}; "
-            f"{through / tidy:.1f} times the sorted one"
+            f"  Delta to Delta {through / base:.1f} times (as events bring them), "
+            + verdicts.at_most("Delta to Delta", through / base, LIMIT_DELTA)
         )
         cpu, wall, _ = timed(lambda: runner.run(Context.from_settings(settings), Stage("identity.run")))
         figures("all of c360 identity run, the first", cpu, wall)
@@ -226,8 +173,9 @@ def components(links: int, seed: int) -> None:
 @bench.command()
 @click.option("--events", default=1_000_000, show_default=True)
 @click.option("--seed", default=20180102, show_default=True)
-def scenario(events: int, seed: int) -> None:
-    """Scenario C: what the planted attacks come to. Exit code 1 when a profile is over a limit."""
+@click.pass_obj
+def scenario(verdicts: Verdicts, events: int, seed: int) -> None:
+    """Scenario C: what the planted attacks come to, and that no profile is over a limit."""
     world = make_world(events, seed)
     click.echo(f"scenario C: {events:,} simulated events of {world.people:,} people, seed {seed}")
     with a_home() as settings:
@@ -238,15 +186,64 @@ def scenario(events: int, seed: int) -> None:
         findings = examine(settings, world)
     for line in findings.lines():
         click.echo(f"  {line}")
-    if findings.over_limit:
-        raise SystemExit("a profile is over a limit")
+    click.echo(f"  profiles over a limit, {verdicts.at_most('profiles over a limit', findings.over_limit, 0)}")
+
+
+@bench.command()
+@click.pass_obj
+def sample(verdicts: Verdicts) -> None:
+    """The identity step on the lake of C360_HOME: what it reads is copied to a home of its own, where it runs for the first
+    time and once more. Seconds on the clock, for the limit is what a person waits."""
+    there = load_settings()
+    if not (lake_table("silver_identifiers").path(there) / "_delta_log").exists():
+        raise SystemExit(f"{there.home} holds no silver_identifiers; run: c360 run, or name a home by C360_HOME")
+    with tempfile.TemporaryDirectory(prefix="c360-bench-") as folder:
+        home = Path(folder)
+        kept = [lake_table(name).path(there) for name in ("silver_identifiers", aliases.TABLE)]
+        for path in (*kept, there.home / "vault", there.home / "keys"):
+            if path.exists():
+                shutil.copytree(path, home / path.relative_to(there.home))
+        settings = load_settings(home=folder, now=there.now)
+        delta.ensure_table(settings, aliases.TABLE)
+        rows = delta.row_count(settings, "silver_identifiers")
+        click.echo(f"sample: {rows:,} rows of silver_identifiers in {there.home}")
+        for name in ("first run", "a run that changes nothing"):
+            cpu, wall, (matched, made) = timed(lambda: identity_step(settings))
+            figures(name, cpu, wall)
+            click.echo(f"  {name}, seconds on the clock, {verdicts.at_most(name, wall, LIMIT_SECONDS)}")
+        click.echo(
+            f"  {matched.records:,} records of people, {made['identifiers']:,} identifiers, {made['profiles']:,} profiles"
+        )
+
+
+def identity_step(settings: Settings) -> tuple[Matched, dict[str, int]]:
+    """What `c360 identity run` does."""
+    context = Context.from_settings(settings)
+    matched = runner.match(context)
+    return matched, runner.run(context, Stage("identity.run"), matched=matched.table)
+
+
+@bench.command()
+@click.option("--files", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
+@click.pass_obj
+def records(verdicts: Verdicts, files: Path) -> None:
+    """Pairwise F1 of linkage, after clustering, on files whose truth is known; each has a floor."""
+    for name, (entity, pattern, columns, floor) in FILES.items():
+        with a_home() as settings:
+            found = evaluate(settings, Request(files / name, entity, columns, pattern))
+        exact, likely = (found.methods[method]["pairwise"] for method in ("deterministic", "probabilistic"))
+        click.echo(
+            f"  {name:14} {found.records:,} records: exact rules F1 {exact['f1']:.4f}; probabilities precision "
+            f"{likely['precision']:.4f}, recall {likely['recall']:.4f}, clusters F1 {found.methods['probabilistic']['cluster']['f1']:.4f}, F1 {likely['f1']:.4f}, "
+            + verdicts.at_least(name, likely["f1"], floor)
+        )
 
 
 @bench.command()
 @click.option("--undone", default=50, show_default=True)
 @click.option("--seed", default=20180102, show_default=True)
 def undo(undone: int, seed: int) -> None:
-    """200 merges, some undone: every mart equals that of a world in which those never happened. Exit code 1 when one differs."""
+    """200 merges, some undone: every mart, segment and activation table equals that of a world in which those never happened."""
     with a_home(identity_changes=1_000) as first, a_home(identity_changes=1_000) as second:
         merges = undo_worlds.with_undoing(first, seed, undone)
         undo_worlds.without_them(second, first, seed)
@@ -259,7 +256,7 @@ def undo(undone: int, seed: int) -> None:
         same = [name for name, content in contents[0].items() if contents[1].get(name) == content]
         profiles = len(set(maps[0]["profile_id"].to_pylist()))
     click.echo(
-        f"  {profiles} profiles; maps equal: {maps[0].equals(maps[1])}; {len(same)} of {len(contents[0])} marts equal"
+        f"  {profiles} profiles; maps equal: {maps[0].equals(maps[1])}; {len(same)} of {len(contents[0])} tables equal"
     )
     if len(same) != len(contents[0]) or not maps[0].equals(maps[1]):
         raise SystemExit(f"different: {sorted(set(contents[0]) - set(same))}")

@@ -42,7 +42,11 @@ INHERITED = ("PATH", "HOME", "JAVA_HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "T
 
 
 def _absolute(value: object) -> object:
-    return Path(str(value)).expanduser().resolve()
+    """Raises ValueError for a path with a quote: engines are given paths below it within quotes, in statements of many places."""
+    path = Path(str(value)).expanduser().resolve()
+    if "'" in str(path):
+        raise ValueError(f"{path} holds a quote, which no path of a statement may; name a folder without one")
+    return path
 
 
 class Settings(

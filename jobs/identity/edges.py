@@ -4,7 +4,7 @@ An event links all its identifiers to the strongest one it carries: a star has t
 fewer edges, and each edge reads as evidence ("this browser was seen with this account").
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,7 +19,15 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
-NODES = """
+# Rows of silver that may say whose something is.
+LET_THROUGH = """
+    list_contains($types, identifier_type)
+        and not list_contains($blocked, lower(trim(identifier_value)))
+        and not list_contains($blocked_of_type, identifier_type || '|' || lower(trim(identifier_value)))
+        and not regexp_full_match(trim(identifier_value), $pattern)
+"""
+
+NODES = f"""
 create or replace temp table identity_nodes as
 select
     row_number() over (order by type_rank, first_seen, identifier_value) - 1 as node,
@@ -35,10 +43,7 @@ from (
         bool_and(is_simulated) as is_simulated,
         min(struct_pack(at := effective_at, source := source, event_id := event_id)) as first_event
     from silver_identifiers
-    where list_contains($types, identifier_type)
-        and not list_contains($blocked, lower(trim(identifier_value)))
-        and not list_contains($blocked_of_type, identifier_type || '|' || lower(trim(identifier_value)))
-        and not regexp_full_match(trim(identifier_value), $pattern)
+    where {LET_THROUGH}
     group by identifier_type, identifier_value
 )
 """
@@ -175,13 +180,7 @@ class Edges:
 
 def read_nodes(connection: Connection, rules: Rules, blocked_of_type: Sequence[str] = ()) -> Nodes:
     """The identifiers that the rules let through, one node each; `blocked_of_type` as `Rules.blocked_of_type` gives it."""
-    parameters = {
-        "types": rules.type_names,
-        "blocked": [value.strip().lower() for value in rules.blocked_values],
-        "blocked_of_type": list(blocked_of_type),
-        "pattern": rules.blocked_pattern,
-    }
-    connection.execute(NODES, parameters)
+    connection.execute(NODES, _rules(rules, blocked_of_type))
     columns = f"type_rank, identifier_type, identifier_value, {SEEN}, is_simulated, {FIRST_EVENT}"
     found = connection.execute(f"select {columns} from identity_nodes order by node").to_arrow_table()
     return Nodes(
@@ -194,6 +193,31 @@ def read_nodes(connection: Connection, rules: Rules, blocked_of_type: Sequence[s
         is_simulated=found["is_simulated"].to_numpy().astype(np.bool_, copy=False),
         first_event=found["first_event"].to_pylist(),
     )
+
+
+def known_among(
+    connection: Connection, rules: Rules, said: Iterable[tuple[str, str]], blocked_of_type: Sequence[str] = ()
+) -> set[tuple[str, str]]:
+    """Those (type, value) of `said` that would be nodes."""
+    pairs = sorted(said)
+    names = ("identifier_type", "identifier_value")
+    columns = [[pair[place] for pair in pairs] for place in (0, 1)]
+    given = "select unnest($said_types) as identifier_type, unnest($said_values) as identifier_value"
+    found = connection.execute(
+        f"select distinct {', '.join(names)} from silver_identifiers semi join ({given}) using ({', '.join(names)}) "
+        f"where {LET_THROUGH}",
+        _rules(rules, blocked_of_type) | {"said_types": columns[0], "said_values": columns[1]},
+    ).fetchall()
+    return {(str(kind), str(value)) for kind, value in found}
+
+
+def _rules(rules: Rules, blocked_of_type: Sequence[str]) -> dict[str, Any]:
+    return {
+        "types": rules.type_names,
+        "blocked": [value.strip().lower() for value in rules.blocked_values],
+        "blocked_of_type": list(blocked_of_type),
+        "pattern": rules.blocked_pattern,
+    }
 
 
 def read_edges(connection: Connection) -> Edges:

@@ -105,8 +105,11 @@ def unwritten(rows: Iterable[Row], ledger: Sequence[Row]) -> list[Row]:
     """Those of a run's rows that the ledger does not hold, one that was killed having written some. A merge that is made again
     after it was undone, on the same evidence, is another entry: its version is hashed as well."""
     there = {row["entry_id"] for row in ledger}
-    in_force = {_content_id(row) for row in merges_in_force(ledger).values()}
     fresh = []
+    rows = list(rows)
+    # To sort the whole ledger for it is worth while only where a merge seems to be made again.
+    is_repeated = any(row["action"] == "merge" and row["entry_id"] in there for row in rows)
+    in_force = {_content_id(row) for row in merges_in_force(ledger).values()} if is_repeated else set()
     for row in rows:
         if row["entry_id"] not in there:
             fresh.append(row)

@@ -9,6 +9,7 @@ from jobs.core.context import Context
 from jobs.core.errors import UsageError
 from jobs.core.settings import Settings
 from jobs.identity.linkage.config import COLUMNS
+from jobs.identity.linkage.decisions import read_decisions
 from jobs.identity.matches import LINKED, TABLE
 from jobs.identity.rules import Rules, load_rules
 from jobs.lake import delta
@@ -28,17 +29,18 @@ class Open:
 
 
 def queue(settings: Settings) -> list[Open]:
-    """Undecided pairs of two profiles that the rules would let become one, the most probable first."""
+    """Pairs of two profiles that nobody has decided on, also since the last run, and that the rules would let become one; the
+    most probable first."""
     rows = delta.read(settings, "profile_identifiers").to_pylist()
     owner = {(row["identifier_type"], row["identifier_value"]): row["profile_id"] for row in rows}
     counts: dict[str, Counter[str]] = {}
     for row in rows:
         counts.setdefault(row["profile_id"], Counter())[row["identifier_type"]] += 1
-    rules = load_rules()
+    rules, decided = load_rules(), read_decisions(settings)
     found = []
     for pair in delta.read(settings, TABLE).to_pylist():
         a, b = (owner.get((pair[f"identifier_type_{side}"], pair[f"identifier_value_{side}"])) for side in "ab")
-        is_open = not pair["is_decided"] and pair["outcome"] != LINKED
+        is_open = pair["pair_id"] not in decided and pair["outcome"] != LINKED
         if is_open and a and b and a != b and _may_join(rules, counts[a] + counts[b]):
             found.append(Open(pair, a, b))
     return sorted(found, key=lambda one: (-one.pair["match_probability"], one.pair["pair_id"]))

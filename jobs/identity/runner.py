@@ -179,7 +179,8 @@ def _write(context: Context, graph: Graph, state: State, resolution: profiles.Re
     redirects = ledger.redirect_rows([*state.ledger, *fresh])
     replace_if_changed(settings, "profile_redirects", _table("profile_redirects", redirects))
     replace_if_changed(settings, blocked.TABLE, graph.blocked)
-    replace_if_changed(settings, evidence.TABLE, evidence.rows(nodes, graph.edges, graph.components))
+    links = evidence.rows(nodes, graph.edges, graph.components)
+    replace_if_changed(settings, evidence.TABLE, links, order=evidence.ORDER)
     identifiers = ledger.identifier_rows(nodes, label, resolution)
     replace_if_changed(settings, "profile_identifiers", aliases.with_twins(identifiers, state.renamed))
 

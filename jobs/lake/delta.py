@@ -5,7 +5,7 @@ checked here first, per table.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote, urlparse
@@ -80,9 +80,13 @@ def ensure_all(settings: Settings) -> list[str]:
     return missing
 
 
-def read(settings: Settings, name: str, columns: list[str] | None = None) -> pa.Table:
-    """The whole table (or the named columns) as Arrow; for small tables. Big ones are read through DuckDB or Spark."""
-    return ensure_table(settings, name).to_pyarrow_table(columns=columns)
+def read(
+    settings: Settings, name: str, columns: list[str] | None = None, *, where: Mapping[str, str] | None = None
+) -> pa.Table:
+    """The whole table (or the named columns, or the rows that have these values) as Arrow; for small tables. Big ones are read
+    through DuckDB or Spark."""
+    filters = [(column, "=", value) for column, value in where.items()] if where else None
+    return ensure_table(settings, name).to_pyarrow_table(columns=columns, filters=filters)
 
 
 def version(settings: Settings, name: str) -> int:

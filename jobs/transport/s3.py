@@ -14,7 +14,7 @@ from jobs.core.settings import Settings
 
 BLOCK = 1_048_576
 GONE = ("NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed")  # the last one: a delete marker
-CHANGED = ("PreconditionFailed", "412")
+CHANGED = ("PreconditionFailed", "412", "ConditionalRequestConflict")
 ASLEEP = ("InvalidObjectState",)
 AUTH = ("AccessDenied", "403", "401", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken")
 LATER = ("SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "RequestTimeTooSkewed", "500", "503")
@@ -95,6 +95,20 @@ class ObjectStore:
             raise  # of our own disk
         except Exception as error:
             raise _explained(error, f"an object of bucket {bucket}") from error
+
+    def put_unless_changed(self, bucket: str, key: str, content: bytes, *, etag: str | None) -> None:
+        """Replaces the object that has this etag, or makes one where there is none (None): one step at the store.
+
+        Raises RetryableError when another one is there, or none any more; otherwise as `put`.
+        """
+        condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": f'"{etag}"'}
+        try:
+            self._client.put_object(Bucket=bucket, Key=key, Body=content, ChecksumAlgorithm="SHA256", **condition)
+        except Exception as error:
+            explained = _explained(error, f"an object of bucket {bucket}")
+            if isinstance(explained, ObjectNotTakenError):
+                raise RetryableError(f"an object of bucket {bucket} was written meanwhile; run it again") from error
+            raise explained from error
 
     def _copy(self, stored: StoredObject, out: IO[bytes]) -> Iterator[int]:
         version = {"VersionId": stored.version} if stored.version else {}

@@ -1,7 +1,6 @@
 """The dbt docs site as one HTML file: models, columns, tests, lineage and exposures; opened without a server or a network."""
 
 import shutil
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from jobs.core.errors import PermanentError
 from jobs.core.settings import Settings
 from jobs.lake import duck
 from jobs.warehouse.dbt import docs_arguments, invoke_dbt, profile
+from jobs.warehouse.private import private_folder
 from jobs.warehouse.reading import Reading
 
 # The page carries a tracker of its maker, switched off by our project; the browser is told to reach nothing whatever it says.
@@ -27,9 +27,7 @@ def write_docs(settings: Settings, as_of: datetime, to: Path) -> Path:
     disturbed; without one it shows the project alone. Raises PermanentError when the project does not parse.
     """
     to.mkdir(parents=True, exist_ok=True)
-    (settings.home / "warehouse").mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="docs-", dir=settings.home / "warehouse") as place:
-        folder = Path(place)
+    with private_folder(settings, "docs-") as folder:
         database = folder / "c360.duckdb"
         has_tables = settings.warehouse_file.exists()
         if has_tables:

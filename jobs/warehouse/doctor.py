@@ -14,6 +14,7 @@ from jobs.core.settings import Settings
 from jobs.warehouse.content import content_hash
 from jobs.warehouse.lock import is_writer_at_work
 from jobs.warehouse.paths import pending_file, sidecar_file, wal_file
+from jobs.warehouse.private import abandoned_drafts, abandoned_folders
 from jobs.warehouse.reader import build_id, open_published
 from jobs.warehouse.sidecar import Sidecar, read, read_sidecar, storage_version
 from jobs.warehouse.stamp import foreign, stamps
@@ -22,6 +23,7 @@ from jobs.warehouse.swap import previous
 TRIES = 5
 REBUILD = "run: c360 warehouse doctor --repair (builds, judges and publishes anew from the lake)"
 MENDED = "run: c360 warehouse publish, or c360 warehouse doctor --repair"
+REMOVED = "run: c360 warehouse doctor --repair (removes it)"
 
 
 class Kind(StrEnum):
@@ -32,12 +34,13 @@ class Kind(StrEnum):
     UNKNOWN = "unknown"  # no sidecar to compare with
     BROKEN_OFF = "broken off"  # a swap that a crash has ended
     LEFTOVER = "leftover"  # a write-ahead log beside the published file
+    ABANDONED = "abandoned"  # a private folder or draft of a killed command
     PREVIOUS = "previous"  # a file kept for a rollback is damaged
     ROOM = "room"  # too little for the next build
 
 
 NEEDS_BUILD = (Kind.MISSING, Kind.DAMAGED)
-HARMLESS = (Kind.BROKEN_OFF, Kind.PREVIOUS, Kind.ROOM)  # readers of the published file do not notice
+HARMLESS = (Kind.BROKEN_OFF, Kind.ABANDONED, Kind.PREVIOUS, Kind.ROOM)  # readers of the published file do not notice
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def _published(settings: Settings) -> Iterator[Finding]:
         yield Finding(Kind.MISSING, f"there is no published warehouse at {published}", REBUILD)
         return
     if (wal := wal_file(published)).exists():
-        yield Finding(Kind.LEFTOVER, f"{wal.name} beside the published file keeps it from being opened", MENDED)
+        yield Finding(Kind.LEFTOVER, f"{wal.name} beside the published file keeps it from being opened", REMOVED)
     known = [sidecar for sidecar in (read_sidecar(settings), read(pending_file(settings))) if sidecar]
     if not known:
         what = "cannot be read" if sidecar_file(settings).exists() else "is missing"
@@ -128,12 +131,15 @@ def _content(settings: Settings, known: Sidecar) -> Iterator[Finding]:
 
 
 def _around(settings: Settings) -> Iterator[Finding]:
-    """What stands beside the published file: a swap that was broken off, files for a rollback, the room on the disk."""
-    if pending_file(settings).exists() and not is_writer_at_work(settings):
+    """What stands beside the file: a broken-off swap, drafts of killed commands, files for a rollback, the room there."""
+    is_quiet = not is_writer_at_work(settings)
+    if pending_file(settings).exists() and is_quiet:
         yield Finding(Kind.BROKEN_OFF, "a publish or rollback was broken off", MENDED)
+    for path in (*abandoned_folders(settings), *(abandoned_drafts(settings) if is_quiet else ())):
+        yield Finding(Kind.ABANDONED, f"a killed command has left {path.relative_to(settings.home)}", REMOVED)
     for file in damaged_previous(settings):
         what = f"the file kept for a rollback to {file.stem} is damaged"
-        yield Finding(Kind.PREVIOUS, what, "run: c360 warehouse doctor --repair (removes it)")
+        yield Finding(Kind.PREVIOUS, what, REMOVED)
     size = settings.warehouse_file.stat().st_size if settings.warehouse_file.exists() else 0
     free = shutil.disk_usage(settings.home).free
     if free < 2 * size:

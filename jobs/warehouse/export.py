@@ -7,7 +7,6 @@ A reader that takes the pointer once, and then its folder, sees one build.
 """
 
 import json
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from jobs.core.hashing import hash_file
 from jobs.core.settings import Settings
 from jobs.warehouse.export_places import MANIFEST, Place
 from jobs.warehouse.paths import public_marts
+from jobs.warehouse.private import private_folder
 from jobs.warehouse.reader import build_id
 from jobs.warehouse.sidecar import Sidecar, read_sidecar
 from jobs.warehouse.stamp import foreign
@@ -65,9 +65,9 @@ def export(settings: Settings, place: Place) -> Manifest:
         if (kept := place.manifest(known.build_id)) is not None:
             manifest = _manifest(kept)
         else:
-            with tempfile.TemporaryDirectory(prefix="export-", dir=settings.warehouse_file.parent) as folder:
-                manifest = _write(connection, known, Path(folder))
-                place.take(known.build_id, Path(folder))
+            with private_folder(settings, "export-") as folder:
+                manifest = _write(connection, known, folder)
+                place.take(known.build_id, folder)
     finally:
         connection.close()
     place.point_to(known.build_id, known.epoch)

@@ -1,16 +1,20 @@
 """Where exports go: a folder, or a prefix of a bucket. Both know builds by their manifest and the current one by a pointer."""
 
+import fcntl
 import io
 import json
 import logging
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from jobs.core.errors import PermanentError, RetryableError, UsageError
 from jobs.core.files import sync, write_durably
 from jobs.core.settings import Settings
-from jobs.transport.s3 import ObjectStore
+from jobs.transport.s3 import ObjectStore, StoredObject
 
 log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
@@ -47,7 +51,8 @@ def place_of(settings: Settings, to: str, *, keep: int, client: Any = None) -> P
 
 
 class Folder:
-    """Below one folder; keeps as many builds as it is told, the current one among them."""
+    """Below one folder; keeps as many builds as it is told, the current one among them. Exports at the same time wait for each
+    other by a kernel lock on the folder; where the disk knows none, the last one to move the pointer wins."""
 
     def __init__(self, root: Path, keep: int) -> None:
         self._root, self._keep = root, keep
@@ -60,20 +65,34 @@ class Folder:
 
     def take(self, build: str, folder: Path) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
-        draft = self._root / f".{build}.partial"
-        shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(folder, draft)
-        for path in (*draft.iterdir(), draft):
-            sync(path)
-        target = self._root / build
-        shutil.rmtree(target, ignore_errors=True)  # without a manifest: not an export of ours that anybody reads
-        draft.replace(target)
-        sync(self._root)
+        with self._alone():
+            if self.manifest(build) is not None:
+                return  # another export has brought it meanwhile
+            draft = self._root / f".{build}.partial"
+            shutil.rmtree(draft, ignore_errors=True)
+            shutil.copytree(folder, draft)
+            for path in (*draft.iterdir(), draft):
+                sync(path)
+            target = self._root / build
+            shutil.rmtree(target, ignore_errors=True)  # without a manifest: not an export of ours that anybody reads
+            draft.replace(target)
+            sync(self._root)
 
     def point_to(self, build: str, epoch: int) -> None:
-        self.require_no_newer(epoch)
-        write_durably(self._root / POINTER, _pointer(build, epoch), mode=0o644)
-        self._prune(build)
+        with self._alone():
+            self.require_no_newer(epoch)
+            write_durably(self._root / POINTER, _pointer(build, epoch), mode=0o644)
+            self._prune(build)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        handle = os.open(self._root, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # a disk without locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     def _prune(self, current: str) -> None:
         """Only what an export has written; the pointer has moved, so that nothing here may end the command."""
@@ -111,20 +130,28 @@ class Bucket:
                 self._store.put(self._bucket, self._key(f"{build}/{name}"), content)
 
     def point_to(self, build: str, epoch: int) -> None:
-        self.require_no_newer(epoch)
-        self._store.put(self._bucket, self._key(POINTER), io.BytesIO(_pointer(build, epoch).encode()))
+        held = self._stored(POINTER)
+        _require_no_newer(_json(self._content(held) if held else None), epoch)
+        content = _pointer(build, epoch).encode()
+        self._store.put_unless_changed(self._bucket, self._key(POINTER), content, etag=held.etag if held else None)
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}/{name}" if self._prefix else name
 
     def _text(self, name: str) -> str | None:
-        key, out = self._key(name), io.BytesIO()
-        for stored in self._store.list(self._bucket, key, all_versions=False):
-            if stored.key == key:
-                for _ in self._store.fetch(stored, out):
-                    continue
-                return out.getvalue().decode()
-        return None
+        stored = self._stored(name)
+        return self._content(stored) if stored else None
+
+    def _stored(self, name: str) -> StoredObject | None:
+        key = self._key(name)
+        there = self._store.list(self._bucket, key, all_versions=False)
+        return next((stored for stored in there if stored.key == key), None)
+
+    def _content(self, stored: StoredObject) -> str:
+        out = io.BytesIO()
+        for _ in self._store.fetch(stored, out):
+            continue
+        return out.getvalue().decode()
 
 
 def _pointer(build: str, epoch: int) -> str:
@@ -156,7 +183,10 @@ def _json(text: str | None) -> dict[str, Any] | None:
 
 
 def _require_no_newer(pointer: dict[str, Any] | None, epoch: int) -> None:
-    if pointer is not None and int(pointer["epoch"]) > epoch:
-        raise RetryableError(
-            f"build {pointer['build_id']} was exported meanwhile, which was published later; nothing is left to do"
-        )
+    if pointer is None:
+        return
+    build, found = pointer.get("build_id"), pointer.get("epoch")
+    if not isinstance(build, str) or not isinstance(found, int):
+        raise PermanentError(NOT_OURS)
+    if found > epoch:
+        raise RetryableError(f"build {build} was exported meanwhile, which was published later; nothing is left to do")

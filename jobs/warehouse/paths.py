@@ -17,11 +17,16 @@ def build_file(settings: Settings) -> Path:
     return settings.home / BUILD_FILE
 
 
+def as_of_folder(settings: Settings) -> Path:
+    """Builds as of a moment, a file each; drafts end in `.tmp`."""
+    return settings.home / "warehouse" / "as_of"
+
+
 def as_of_file(settings: Settings, as_of: datetime, pin: str | None) -> Path:
     """The file of a build as of a moment, and of the run whose Delta versions it has read."""
     moment = as_of.astimezone(UTC)
     stamp = moment.strftime("%Y%m%dT%H%M%S") + (f".{moment:%f}" if moment.microsecond else "") + "Z"
-    return settings.home / "warehouse" / "as_of" / f"{stamp}{'@' + quote(pin, safe='') if pin else ''}.duckdb"
+    return as_of_folder(settings) / f"{stamp}{'@' + quote(pin, safe='') if pin else ''}.duckdb"
 
 
 def sidecar_file(settings: Settings) -> Path:

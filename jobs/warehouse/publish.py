@@ -13,7 +13,14 @@ from jobs.lake import delta
 from jobs.warehouse.epoch import Fence
 from jobs.warehouse.lock import writer_lock
 from jobs.warehouse.paths import build_file, sidecar_file, wal_file
-from jobs.warehouse.reader import build_epoch, build_id, open_build, open_published, require_own_run
+from jobs.warehouse.reader import (
+    build_epoch,
+    build_id,
+    open_build,
+    open_published,
+    require_file_target,
+    require_own_run,
+)
 from jobs.warehouse.sidecar import Sidecar, describe, read_sidecar, write
 from jobs.warehouse.stamp import foreign
 from jobs.warehouse.swap import finish_broken_off, swap_in
@@ -23,10 +30,11 @@ def publish(settings: Settings) -> Sidecar:
     """Replaces the published warehouse by the private build; readers never wait and never see half of it.
 
     Raises GateError unless the gate `marts` has passed this very build, PermanentError when the build is not whole,
-    RetryableError when it is of another run, older than what is published, or another writer has taken over. The
-    published file stays as it was in all cases. Publishing twice is publishing once; a publish that was broken off is
-    finished by the next one.
+    UsageError on the target spark, RetryableError when it is of another run, older than what is published, or another
+    writer has taken over. The published file stays as it was in all cases. Publishing twice is publishing once; a publish
+    that was broken off is finished by the next one.
     """
+    require_file_target(settings, "publishing")
     with writer_lock(settings) as fence:
         finish_broken_off(settings)
         file = build_file(settings)
@@ -51,11 +59,9 @@ def publish(settings: Settings) -> Sidecar:
 
 def require_gate(settings: Settings, build: str) -> None:
     """Raises GateError unless every gated mart was judged in this build and no critical expectation failed."""
-    rows = [
-        row
-        for row in delta.read(settings, "ops_quality_results").to_pylist()
-        if row["gate"] == "marts" and row["table_version"] == build
-    ]
+    columns = ["table_name", "severity", "is_success"]
+    judged = delta.read(settings, "ops_quality_results", columns, where={"gate": "marts", "table_version": build})
+    rows = judged.to_pylist()
     failed = sorted({row["table_name"] for row in rows if row["severity"] == "critical" and not row["is_success"]})
     if failed:
         raise GateError(f"gate marts blocked this build ({', '.join(failed)}); nothing was published")

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,8 +22,13 @@ Answer: TypeAlias = tuple[list[str], list[Row]]
 WIDEST = 60
 BLOCK = 1_000
 READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-# Told to log into a file, which it may not make, DuckDB 1.5 aborts the process. Drop when it raises an error instead.
-FATAL = "enable_logging"
+# Told to log into a file, which it may not make, DuckDB 1.5 aborts the process. Drop the first when it raises an error instead.
+# The others run a text, which may be put together to call it.
+REFUSED = ("enable_logging", "query", "query_table", "json_execute_serialized_sql")
+# In the text of a parsed statement; a literal that looks so has its quotes behind backslashes.
+CALLED = re.compile(rf'"function_name":"({"|".join(REFUSED)})"', re.IGNORECASE)
+BLANK = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
+EXPLAINED = re.compile(rf"{BLANK}explain\b(?:{BLANK}analyze\b)?(?:{BLANK}\([^()]*\))?", re.IGNORECASE | re.DOTALL)
 
 
 @contextmanager
@@ -75,10 +81,10 @@ def render(names: list[str], rows: Iterable[Row], *, style: str, limit: int) -> 
         yield _csv_line(names)
         yield from (_csv_line(row) for row in rows)
     else:
-        remaining = iter(rows)
-        yield from _table(names, list(islice(remaining, limit)))
-        if more := sum(1 for _ in remaining):
-            yield f"… {more:,} more rows; use --limit, --csv or --json"
+        found = list(islice(rows, limit + 1))  # how many more there are only reading them all would tell
+        yield from _table(names, found[:limit])
+        if len(found) > limit:
+            yield f"… more rows than {limit:,}; use --limit, --csv or --json"
 
 
 def _reading(connection: duckdb.DuckDBPyConnection, query: str) -> str:
@@ -86,9 +92,19 @@ def _reading(connection: duckdb.DuckDBPyConnection, query: str) -> str:
     statements = connection.extract_statements(query)
     if len(statements) != 1 or statements[0].type not in READING:
         raise UsageError("query refused: expected one SELECT, or EXPLAIN of one (a PIVOT needs its values: `in (…)`)")
-    if FATAL in query.lower():
-        raise UsageError(f"query refused: {FATAL} is not allowed")
+    if called := CALLED.search(_tree(connection, query)):
+        raise UsageError(f"query refused: {called[1]} is not allowed")
     return query
+
+
+def _tree(connection: duckdb.DuckDBPyConnection, query: str) -> str:
+    """The query as DuckDB parses it, in JSON; of an EXPLAIN, what it explains. Taken as text: it may be nested deeper than a
+    reader of JSON goes. Raises UsageError when DuckDB gives none."""
+    inner = EXPLAINED.sub("", query, count=1) if EXPLAINED.match(query) else query
+    tree = str(connection.execute("select json_serialize_sql(?)", [inner]).fetchall()[0][0])
+    if not tree.startswith('{"error":false'):
+        raise UsageError(f"query refused: {json.loads(tree)['error_message']}")
+    return tree
 
 
 def _stop_late(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import duckdb
 
-from jobs.core.errors import PermanentError, RetryableError
+from jobs.core.errors import PermanentError, RetryableError, UsageError
 from jobs.core.settings import Settings
 from jobs.warehouse.paths import build_file
 
@@ -21,11 +21,22 @@ def open_published(settings: Settings) -> duckdb.DuckDBPyConnection:
     return _open(settings, settings.warehouse_file)
 
 
+def require_file_target(settings: Settings, what: str) -> None:
+    """Raises UsageError on the target spark: whatever DuckDB file there is, the last build is not in it."""
+    if settings.dbt_target == "spark":
+        raise UsageError(
+            f"{what} needs a build in a file, and C360_DBT_TARGET=spark builds Delta schemas, which nothing judges or publishes; "
+            "set C360_DBT_TARGET=duckdb and run: c360 warehouse build"
+        )
+
+
 def open_build(settings: Settings) -> duckdb.DuckDBPyConnection:
     """A connection to the private build, for the gate and for publishing.
 
-    Raises PermanentError when there is no complete build, RetryableError when it is of another run (see require_own_run).
+    Raises PermanentError when there is no complete build, RetryableError when it is of another run (see require_own_run),
+    UsageError on the target spark.
     """
+    require_file_target(settings, "judging or publishing")
     file = build_file(settings)
     if not file.exists():
         raise PermanentError("no build to judge; run: c360 warehouse build")

@@ -68,11 +68,11 @@ def require_pin(settings: Settings, run_id: str, as_of: datetime | None) -> dict
 
 
 def _details(settings: Settings, run_id: str) -> dict[str, Any]:
-    runs = delta.read(settings, "ops_runs", ["run_id", "stage", "details", "recorded_at", "status"]).to_pylist()
+    wanted = {"run_id": run_id, "stage": "warehouse.build", "status": "ok"}
+    runs = delta.read(settings, "ops_runs", ["details", "recorded_at"], where=wanted).to_pylist()
     found = [
         (row["recorded_at"], details)
         for row in runs
-        if row["run_id"] == run_id and row["stage"] == "warehouse.build" and row["status"] == "ok"
         if {"as_of", "lake_versions"} <= (details := json.loads(row["details"])).keys()
     ]
     if not found:

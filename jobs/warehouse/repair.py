@@ -1,5 +1,6 @@
 """Puts right what the doctor has found. The warehouse holds nothing of its own: it is built anew from the lake."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 
@@ -8,6 +9,8 @@ from jobs.core.settings import Settings
 from jobs.warehouse.doctor import NEEDS_BUILD, Finding, Kind, damaged_previous
 from jobs.warehouse.lock import writer_lock
 from jobs.warehouse.paths import wal_file
+from jobs.warehouse.private import abandoned_drafts, abandoned_folders
+from jobs.warehouse.reader import require_file_target
 from jobs.warehouse.swap import finish_broken_off
 
 REBUILDING = (("warehouse", "build"), ("quality", "gate", "marts"), ("warehouse", "publish"))
@@ -16,8 +19,9 @@ REBUILDING = (("warehouse", "build"), ("quality", "gate", "marts"), ("warehouse"
 def repair(settings: Settings, found: list[Finding]) -> Iterator[str]:
     """Mends what can be mended in place, then rebuilds if need be; yields what it does, before it does it.
 
-    Raises GateError when the gate blocks the new build, RetryableError when another step fails.
+    Raises GateError when the gate blocks the new build, RetryableError when another step fails, UsageError on the target spark.
     """
+    require_file_target(settings, "a repair")
     kinds = {finding.kind for finding in found}
     with writer_lock(settings):
         if finish_broken_off(settings):
@@ -29,6 +33,9 @@ def repair(settings: Settings, found: list[Finding]) -> Iterator[str]:
             yield f"{file.name}, damaged, is removed"
             file.unlink()
             file.with_suffix(".json").unlink(missing_ok=True)
+        for path in (*abandoned_folders(settings), *abandoned_drafts(settings)):
+            yield f"{path.name}, left by a killed command, is removed"
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     if kinds & {*NEEDS_BUILD, Kind.UNKNOWN}:
         yield "the warehouse is built anew from the lake"
         for step in REBUILDING:

@@ -7,6 +7,7 @@ from jobs.core.errors import PermanentError, UsageError
 from jobs.core.hashing import hash_file
 from jobs.core.settings import Settings
 from jobs.warehouse.lock import writer_lock
+from jobs.warehouse.reader import require_file_target
 from jobs.warehouse.sidecar import Sidecar, read_sidecar
 from jobs.warehouse.swap import finish_broken_off, previous, swap_in
 
@@ -16,8 +17,10 @@ def rollback(settings: Settings, build: str | None = None) -> Sidecar:
 
     Without a name it goes back once: run again, it finds its own work done and changes nothing, and so it does after a
     crash. The replaced build is kept, so that it can be named. Raises PermanentError when there is nothing to go back to or
-    the kept file is damaged, UsageError for an unknown build id, RetryableError while another writer is at work.
+    the kept file is damaged, UsageError for an unknown build id and on the target spark, RetryableError while another writer
+    is at work.
     """
+    require_file_target(settings, "a rollback")
     with writer_lock(settings) as fence:
         finish_broken_off(settings)
         current = read_sidecar(settings)

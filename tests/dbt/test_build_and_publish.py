@@ -197,7 +197,7 @@ def test_rows_are_rendered_for_people_and_programs(warehouse: Warehouse) -> None
         "order_id  sales_value",
         "--------  -----------",
         "B1               8.50",
-        "… 1 more rows; use --limit, --csv or --json",
+        "… more rows than 1; use --limit, --csv or --json",
     ]
     assert list(render(names, rows, style="csv", limit=1)) == ["order_id,sales_value", "B1,8.50", "B2,12.50"]
     assert json.loads(next(iter(render(names, rows, style="json", limit=1)))) == {

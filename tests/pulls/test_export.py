@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -161,7 +162,7 @@ def test_what_cannot_be_exported_is_said(published: Settings, tmp_path: Path) ->
         with pytest.raises(UsageError, match="--to"):
             place_of(published, to, keep=2)
     (tmp_path / "bi").mkdir()
-    for text in ("half", "[]"):
+    for text in ("half", "[]", '{"name": "a web site"}', '{"build_id": "x", "epoch": "late"}'):
         (tmp_path / "bi" / "current.json").write_text(text)
         with pytest.raises(PermanentError, match="damaged"):
             export(published, Folder(tmp_path / "bi", 2))
@@ -198,6 +199,53 @@ def test_a_bucket_holds_one_build_behind_its_pointer(published: Settings, tmp_pa
     export(published, place)
     assert export(published, place).build_id == "b"
     assert current(downloaded(s3, tmp_path / "2")) == ("b", {2})
+
+
+def test_two_exports_that_looked_at_the_same_pointer_of_a_bucket_cannot_both_move_it(
+    published: Settings, s3: Any
+) -> None:
+    place = place_of(published, f"s3://{BUCKET}/bi/c360", keep=2, client=s3)
+
+    class Late(ObjectStore):
+        def put_unless_changed(self, bucket: str, key: str, content: bytes, *, etag: str | None) -> None:
+            place.point_to("c", 3)  # the other one is between our look and our write
+            super().put_unless_changed(bucket, key, content, etag=etag)
+
+    late = Bucket(Late(published, s3), BUCKET, "bi/c360")
+    for _ in ("no pointer yet", "a pointer"):
+        with pytest.raises(RetryableError, match="written meanwhile"):
+            late.point_to("b", 3)
+        said = json.loads(s3.get_object(Bucket=BUCKET, Key="bi/c360/current.json")["Body"].read())
+        assert said["build_id"] == "c"
+        place.point_to("d", 3)
+
+
+def test_two_exports_to_a_folder_wait_for_each_other(tmp_path: Path) -> None:
+    root, made = tmp_path / "bi", tmp_path / "made"
+    root.mkdir()
+    made.mkdir()
+    others = [
+        Thread(target=Folder(root, 2).take, args=("a", made)),
+        Thread(target=Folder(root, 2).point_to, args=("a", 1)),
+    ]
+    with Folder(root, 2)._alone():
+        for other in others:
+            other.start()
+            other.join(0.3)
+        assert [other.is_alive() for other in others] == [True, True]
+        assert list(root.iterdir()) == []
+    for other in others:
+        other.join()
+    assert sorted(path.name for path in root.iterdir()) == ["a", "current.json"]
+
+
+def test_a_build_that_another_export_has_brought_meanwhile_stays(published: Settings, tmp_path: Path) -> None:
+    root = tmp_path / "bi"
+    export(published, Folder(root, 2))
+    file = next((root / "a").glob("*.parquet"))
+    before = file.stat().st_ino
+    Folder(root, 2).take("a", tmp_path / "nothing")
+    assert file.stat().st_ino == before
 
 
 def downloaded(s3: Any, folder: Path) -> Path:

@@ -19,7 +19,7 @@ from jobs.core.errors import UsageError
 from jobs.core.hashing import hash_parts
 from jobs.core.settings import Settings
 from jobs.identity import aliases
-from jobs.identity.edges import Connection, read_nodes
+from jobs.identity.edges import Connection, known_among
 from jobs.identity.linkage.clusters import Pairs, group
 from jobs.identity.linkage.config import LinkageConfig, load_linkage, usable
 from jobs.identity.linkage.decisions import ACCEPTED, REJECTED, Decision, read_decisions
@@ -61,7 +61,8 @@ def match_people(context: Context, rules: Rules, blocked: list[str]) -> Matched:
             weights, has_trained = _weights(context, connection, columns, config, people)
             if weights is None:
                 log.warning(
-                    "records of people are not compared: they say too little, or too few of them agree to learn from"
+                    "records of people are not compared: they say too little (of what the weights know), or too few of them "
+                    "agree to learn from; see: c360 identity train"
                 )
             else:
                 pairs, version = _compared(connection, columns, config, weights), weights.version
@@ -96,11 +97,12 @@ def _read_people(context: Context, rules: Rules, blocked: list[str]) -> People:
     records = persons.read(context, purpose="identity:match")
     if not records:
         return People([], [])
+    renamed = aliases.read_aliases(settings)
+    said = {(kind, renamed.get(value, value)) for record in records for kind, value in record.identifiers}
     with closing(lake_connection(settings, ("silver_identifiers", aliases.TABLE))) as connection:
         aliases.see_through(connection)
-        nodes = read_nodes(connection, rules, blocked)
-    known = set(zip(nodes.types, nodes.values, strict=True))
-    return people_of(records, rules.type_names, aliases.read_aliases(settings), known)
+        known = known_among(connection, rules, said, blocked)
+    return people_of(records, rules.type_names, renamed, known)
 
 
 def _can_compare(connection: Connection, columns: list[str], config: LinkageConfig) -> bool:
@@ -112,13 +114,17 @@ def _can_compare(connection: Connection, columns: list[str], config: LinkageConf
 def _weights(
     context: Context, connection: Connection, columns: list[str], config: LinkageConfig, people: People
 ) -> tuple[Weights | None, bool]:
-    """The weights to compare by, and whether they are new; None where nothing can be compared, or was learned."""
+    """The weights to compare by, and whether they are new; None where nothing can be compared, or was learned. Weights that
+    are kept compare by the columns that they know, and no others."""
     from jobs.identity.linkage.model import fits
 
-    if not _can_compare(connection, columns, config):
-        return None, False
     weights, is_new = read_weights(context.settings), False
-    if weights is None or not fits(weights):
+    if weights is not None and not fits(weights):
+        weights = None
+    known = columns if weights is None else [column for column in columns if column in weights.levels]
+    if not _can_compare(connection, known, config):
+        return None, False
+    if weights is None:
         weights, is_new = _train(context, connection, columns, config, people)
     return (weights, is_new) if weights.say_something else (None, False)
 

@@ -33,6 +33,12 @@ def test_a_bad_value_names_the_setting(monkeypatch: pytest.MonkeyPatch, tmp_path
         load_settings(home=str(tmp_path))
 
 
+def test_a_home_with_a_quote_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^C360_HOME: .*o'neil holds a quote.*name a folder without one"):
+        load_settings(home=str(tmp_path / "o'neil"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_run_id_cannot_carry_shell_or_path_characters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("C360_RUN_ID", "x; rm -rf /")
     with pytest.raises(UsageError, match="C360_RUN_ID"):

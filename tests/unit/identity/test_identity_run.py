@@ -98,12 +98,14 @@ def test_a_second_run_changes_nothing_not_even_a_delta_version(settings: Setting
     see(settings, ("e1", "2017-05-01", {"anonymous_id": "a1", "user_id": "u1"}), ("e2", "2017-05-02", {"email": EMAIL}))
     resolve(settings)
     see(settings, ("e3", "2017-06-01", {"user_id": "u1", "email": EMAIL}))
+    crossing = [{"user_id": "u2", "anonymous_id": "b4"}, {"user_id": "u4", "anonymous_id": "b2"}]  # by ends, two orders
+    see(settings, *((f"e{number}", "2017-06-02", ids) for number, ids in enumerate(crossing, 4)))
     resolve(settings, days=1)
     before = state(settings)
     figures = resolve(settings, days=2)
     assert state(settings) == before
     assert (figures["creates"], figures["merges"], figures["splits"]) == (0, 0, 0)
-    assert [len(rows) for _, rows in before.values()] == [3, 1, 3, 2]
+    assert [len(rows) for _, rows in before.values()] == [7, 1, 5, 4]
 
 
 def test_two_profiles_joined_by_a_new_event(settings: Settings) -> None:

@@ -62,6 +62,13 @@ pragma enable_profiling
 call enable_logging()
 call enable_logging(storage = 'file', storage_path = '{home}/stolen')
 select * from enable_logging(storage = 'file', storage_path = '{home}/stolen')
+select * from "Enable_Logging"(storage = 'file', storage_path = '{home}/stolen')
+select * from query('select * from enable_' || 'logging(storage = ''file'', storage_path = ''{home}/stolen'')')
+explain analyze select * from query('select * from enable_' || 'logging(storage = ''file'', storage_path = ''{home}/stolen'')')
+explain (format json) with x as (from system.main.query('select 1')) select (select count(*) from x)
+/* a remark */ explain select * from query('select 1')
+select * from query_table('marts.kpi_' || 'daily')
+select * from json_execute_serialized_sql(json_serialize_sql('from enable_' || 'logging(storage = ''file'')'))
 select 1; select 2
 select 1; delete from marts.dim_profiles
 select 1; copy (select 1) to '{home}/stolen.csv'

@@ -4,13 +4,14 @@ import errno
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import pytest
 from publishdrill.builds import make_build, pass_gate
 
-from jobs.core.errors import PermanentError, RetryableError
+from jobs.core.errors import PermanentError, RetryableError, UsageError
 from jobs.core.failpoints import Failpoint, Sabotage
 from jobs.core.hashing import hash_file
 from jobs.core.settings import PROJECT_ROOT, Settings
@@ -20,7 +21,9 @@ from jobs.warehouse.follow import PublishedReader
 from jobs.warehouse.lock import writer_lock
 from jobs.warehouse.paths import build_file, epoch_folder, pending_file, previous_folder, sidecar_file
 from jobs.warehouse.publish import publish
-from jobs.warehouse.reader import build_id, open_published
+from jobs.warehouse.reader import build_id, open_build, open_published
+from jobs.warehouse.repair import repair
+from jobs.warehouse.rollback import rollback
 from jobs.warehouse.sidecar import read_sidecar
 from jobs.warehouse.stamp import stamps
 
@@ -210,3 +213,19 @@ def test_reading_needs_no_writer_and_writes_nothing(published: Settings) -> None
         before = files()
         assert now_published(published) == "b"
         assert files() == before
+
+
+def test_on_the_target_spark_no_stale_file_is_judged_published_or_put_back(judged: Settings) -> None:
+    make_build(judged, "c", 3)
+    spark = judged.model_copy(update={"dbt_target": "spark"})
+    commands: list[Callable[[Settings], object]] = [
+        publish,
+        rollback,
+        open_build,
+        lambda given: list(repair(given, [])),
+    ]
+    for command in commands:
+        with pytest.raises(UsageError, match=r"needs a build in a file.*C360_DBT_TARGET=duckdb"):
+            command(spark)
+    assert not judged.warehouse_file.exists()
+    assert publish(judged).build_id == "c"

@@ -18,7 +18,8 @@ from jobs.warehouse import doctor
 from jobs.warehouse.commands import group
 from jobs.warehouse.doctor import Kind, diagnose
 from jobs.warehouse.lock import writer_lock
-from jobs.warehouse.paths import pending_file, previous_folder, sidecar_file, wal_file
+from jobs.warehouse.paths import as_of_folder, pending_file, previous_folder, sidecar_file, wal_file
+from jobs.warehouse.private import private_folder
 from jobs.warehouse.sidecar import read_sidecar, storage_version, write
 
 
@@ -114,6 +115,7 @@ def test_another_storage_version_is_told(published: Settings) -> None:
 def test_a_write_ahead_log_is_removed_by_repair(published: Settings) -> None:
     wal_file(published.warehouse_file).write_bytes(b"of another file")
     assert kinds(published) == [Kind.LEFTOVER]
+    assert diagnose(published)[0].remedy == "run: c360 warehouse doctor --repair (removes it)"
     done = c360(published, "doctor", "--repair")
     assert done.return_value == 0
     assert "c360.duckdb.wal is removed" in done.output
@@ -134,6 +136,28 @@ def test_a_swap_that_was_broken_off_affects_no_reader_and_is_finished(
     assert "a swap that was broken off is finished" in c360(published, "doctor", "--repair").output
     assert not pending_file(published).exists()
     assert now_published(published) == ("c" if failpoint == Failpoint.AFTER_REPLACE_BEFORE_SIDECAR else "b")
+
+
+def test_what_killed_commands_have_left_is_told_and_removed_and_what_is_at_work_is_not(published: Settings) -> None:
+    left = [published.warehouse_file.with_name(name) for name in ("export-x1", "docs-x2")]
+    for folder in left:
+        folder.mkdir()
+        (folder / "a.parquet").write_bytes(b"half")
+    drafts = [as_of_folder(published) / f"20171231T000000Z{ending}" for ending in (".tmp", ".tmp.wal")]
+    as_of_folder(published).mkdir()
+    for draft in drafts:
+        draft.write_bytes(b"half")
+    with private_folder(published, "export-") as at_work, writer_lock(published):
+        (at_work / "b.parquet").write_bytes(b"half")
+        assert kinds(published) == [Kind.ABANDONED] * 2, "a writer may be at the drafts"
+    with private_folder(published, "docs-") as at_work:
+        (at_work / "b.parquet").write_bytes(b"half")
+        assert kinds(published) == [Kind.ABANDONED] * 4
+        assert c360(published, "doctor").return_value == 0, "readers do not notice"
+        assert c360(published, "doctor", "--repair").return_value == 0
+        assert [path for path in (*left, *drafts) if path.exists()] == []
+        assert (at_work / "b.parquet").exists()
+    assert kinds(published) == []
 
 
 def test_a_damaged_file_for_a_rollback_is_told_and_removed(published: Settings) -> None:

@@ -64,6 +64,10 @@ def test_on_an_open_connection_they_would_work(template: Settings) -> None:
         "summarize marts.kpi_daily",
         "show all tables",
         "explain select 1",
+        "explain analyze select 1",
+        "-- a remark\n/* and\n one */ EXPLAIN (format json) select 1",
+        "select '\"function_name\":\"query\"' as query, 'enable_logging' as query_table",
+        "select " + " + ".join(["1"] * 900),
         "pivot marts.kpi_daily on build_number in (2) using count(*)",
         "select 1; -- done",
     ],
@@ -101,4 +105,13 @@ def test_the_command_says_it_in_one_line_and_prints_as_it_fetches(template: Sett
 
     assert sql("--csv", "select i from range(3) r(i)") == "i\n0\n1\n2\n"
     assert sql("--json", "select 1 as one") == '{"one": 1}\n'
-    assert sql("--limit", "1", "select i from range(2001) r(i)").splitlines()[-1].startswith("… 2,000 more rows")
+    assert sql("--limit", "2", "select i from range(2) r(i)").splitlines()[-1].strip() == "1"
+    assert sql("--limit", "1", "select i from range(2) r(i)").splitlines()[-1].startswith("… more rows than 1; ")
+
+
+def test_a_table_takes_no_more_rows_than_tell_that_there_are_more() -> None:
+    rows = iter([(number,) for number in range(10)])
+    assert "".join(render(["i"], rows, style="table", limit=3)).endswith(
+        "… more rows than 3; use --limit, --csv or --json"
+    )
+    assert next(rows) == (4,)

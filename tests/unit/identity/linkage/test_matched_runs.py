@@ -226,6 +226,8 @@ def test_a_person_decides_what_the_comparison_leaves_open(settings: Settings) ->
     assert "1 of 1 newly accepted" in called(settings, "review", "accept", pair).output
     assert "0 of 1 newly accepted" in called(settings, "review", "accept", pair).output
     called(settings, "review", "reject", other)
+    left = called(settings, "review", "list").output  # nobody is asked again before the next run
+    assert [asked in left for asked in (pair, other)] == [False, False]
     owner = owners(settings)
     rows = {row["pair_id"]: row for row in delta.read(settings, "identity_matches").to_pylist()}
     ends = [rows[pair][f"identifier_value_{side}"] for side in "ab"]

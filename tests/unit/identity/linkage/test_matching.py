@@ -19,7 +19,7 @@ from jobs.core.settings import Settings
 from jobs.identity.linkage import matching
 from jobs.identity.linkage.decisions import ACCEPTED, REJECTED, decide
 from jobs.identity.linkage.people import people_of
-from jobs.identity.linkage.weights import read_weights
+from jobs.identity.linkage.weights import read_weights, write_weights
 from jobs.identity.matches import LINKED, TABLE
 from jobs.identity.rules import load_rules
 from jobs.lake import delta
@@ -63,7 +63,7 @@ def tell(settings: Settings, records: list[dict[str, str | None]], source: str =
         statement = {
             "at": number, "position": number, "whole": True,
             "identifiers": [{"identifier_type": "user_id", "identifier_value": user}],
-            "columns": {name: record[name] for name in COLUMNS if record[name]},
+            "columns": {name: value for name, value in record.items() if value and name not in ("id", "entity")},
         }  # fmt: skip
         name = persons.SEPARATOR.join([persons.RECORD, source, "person", str(record["id"])])
         pairs.append((name, json.dumps(statement)))
@@ -127,6 +127,18 @@ def test_strangers_change_no_judgement(compared: Settings) -> None:
     match(compared, days=1)
     after = {key: row["match_probability"] for key, row in rows(compared).items()}
     assert {key: after.get(key) for key in before} == before
+
+
+def test_records_that_say_nothing_that_the_kept_weights_know_are_not_compared_and_stop_nothing(
+    compared: Settings, settings: Settings
+) -> None:
+    weights = read_weights(compared)
+    assert weights is not None
+    write_weights(settings, weights, trained_at=NOW, records=1, simulated=True)
+    tell(settings, [{"id": f"r{n}", "address": f"{n // 2} high street", "state": "nsw"} for n in range(300)])
+    found = match(settings)
+    assert (found.records, found.linked, found.left_open, found.has_trained) == (300, 0, 0, False)
+    assert read_weights(settings) == weights
 
 
 def test_what_events_said_under_a_blocked_account_is_nobodys() -> None:
