@@ -1,9 +1,6 @@
--- The list of traits is the generated macro segment_traits().
-with states as (
-    select * from {{ ref('int_segments__profiles') }}
-),
-
-known as (
+-- The list of traits is the generated macro segment_traits(). Each reads its own column: a step with all of them would be made
+-- whole first.
+with known as (
     {% for name, is_number in segment_traits() %}
     select
         profile_id,
@@ -12,7 +9,7 @@ known as (
         {{ 'cast(trait_' ~ name ~ ' as double)' if is_number else 'cast(null as double)' }} as trait_number,
         is_simulated,
         as_of
-    from states
+    from {{ ref('int_segments__profiles') }}
     where trait_{{ name }} is not null
     {{ 'union all' if not loop.last }}
     {% else %}
@@ -23,7 +20,7 @@ known as (
         cast(null as double) as trait_number,
         is_simulated,
         as_of
-    from states
+    from {{ ref('int_segments__profiles') }}
     where false
     {% endfor %}
 )
