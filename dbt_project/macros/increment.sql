@@ -69,6 +69,11 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- The same, behind a condition. -#}
+{% macro and_changed(key, changes) -%}
+    {{ where_changed(key, changes) | replace('where ', 'and ', 1) }}
+{%- endmacro %}
+
 {#-
     What a data test looks at (dbt's own macro, called when a test has a `where`). `changed(key, changes)` there means: in an
     increment the rows whose key is in that model, whole otherwise. What is not in there was tested by the build before.

@@ -67,8 +67,8 @@ def profile(settings: Settings, database: Path) -> dict[str, Any]:
 
 
 def _parsed_for(settings: Settings, database: Path) -> str:
-    """All that what the project parses to depends on: its files and settings, dbt's version, the target, and the name of the file,
-    which dbt writes before each table's. Not whether it is an increment: `in_part` and `in_whole` see to that."""
+    """All that what the project parses to depends on: its files and settings, dbt's version, the target, and the name of the
+    file, which stands before each table. Not whether it is an increment: `in_part` and `in_whole` see to that."""
     versions = [version("dbt-core"), version("dbt-duckdb")]
     given = [str(settings.project_root), settings.dbt_target, database.stem]
     return hash_parts([project_hash(settings), *versions, *given])

@@ -1,13 +1,12 @@
 """What the tests of the dbt lane share besides fixtures: building, the verdict of the gate, content hashes."""
 
 import json
-import os
 from dataclasses import dataclass
 from typing import Any
-from unittest.mock import patch
 
 import duckdb
 import pyarrow as pa
+import pytest
 
 from expectations import contracts
 from jobs.core.catalog import lake_table
@@ -70,7 +69,8 @@ class Warehouse:
 
 def built_with_manifest(settings: Settings, *, incremental: bool = False) -> tuple[str, dict[str, Any]]:
     """One build, and what dbt has parsed and compiled for it, which it usually keeps to itself; the build id first."""
-    with patch.dict(os.environ, {"DBT_WRITE_JSON": "true"}):
+    with pytest.MonkeyPatch.context() as process:
+        process.setenv("DBT_WRITE_JSON", "true")
         build_id = built(settings, incremental=incremental)
     return build_id, json.loads((dbt_folder(settings) / "target" / "manifest.json").read_text(encoding="utf-8"))
 

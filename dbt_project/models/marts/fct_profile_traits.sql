@@ -1,3 +1,10 @@
+-- In an increment the rows of profiles of which a trait has changed; for the others they are as true at the new moment.
+{{ config(
+    materialized=increments(),
+    incremental_strategy='append',
+    pre_hook=["{{ forget('profile_id', ref('int_changes__traits')) }}", "{{ measured_at('as_of') }}"],
+    on_schema_change='fail'
+) }}
 -- The list of traits is the generated macro segment_traits(). Each reads its own column: a step with all of them would be made
 -- whole first.
 with known as (
@@ -11,6 +18,7 @@ with known as (
         as_of
     from {{ ref('int_segments__profiles') }}
     where trait_{{ name }} is not null
+    {{ and_changed('profile_id', ref('int_changes__traits')) }}
     {{ 'union all' if not loop.last }}
     {% else %}
     select
