@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import click
-from warehouse import built, node_results, slowest, timed
+from warehouse import built, node_seconds, slowest, timed
 
 from jobs.core.context import Context
 from jobs.core.settings import Settings, load_settings
@@ -59,8 +59,8 @@ def _measure(settings: Settings) -> None:
     timed("whole warehouse", lambda: built(settings))
     _sizes(settings)
     seconds = timed("models of segments and traits, with tests", segments).seconds
-    found = node_results(settings)
-    work = sum(node["execution_time"] for node in found)
+    found = node_seconds(settings)
+    work = sum(took for _, took in found)
     click.echo(
         f"    {len(found)} nodes, {work:.1f} s of them in {settings.duckdb_threads} threads; the rest is dbt's own"
     )

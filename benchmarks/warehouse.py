@@ -28,6 +28,7 @@ from jobs.core.settings import Settings
 from jobs.lake.runs import stage
 from jobs.warehouse.build import build
 from jobs.warehouse.content import content_hash
+from jobs.warehouse.dbt import TIMINGS
 from jobs.warehouse.paths import build_file, dbt_folder, public_marts
 from jobs.warehouse.reader import open_build
 
@@ -60,16 +61,16 @@ def built(settings: Settings, *, incremental: bool = False) -> None:
         raise click.ClickException(f"built whole: {current.details['whole']}")
 
 
-def node_results(settings: Settings) -> list[dict[str, Any]]:
-    """What dbt says of the nodes of its last run, the longest first."""
-    found = json.loads((dbt_folder(settings) / "target" / "run_results.json").read_text(encoding="utf-8"))["results"]
-    return sorted(found, key=lambda node: -node["execution_time"])
+def node_seconds(settings: Settings) -> list[tuple[str, float]]:
+    """The nodes of dbt's last run and what they took, the longest first."""
+    found = json.loads((dbt_folder(settings) / TIMINGS).read_text(encoding="utf-8"))
+    return sorted(found.items(), key=lambda node: -node[1])
 
 
 def slowest(settings: Settings, count: int) -> None:
     """The nodes of the last build that took longest."""
-    for node in node_results(settings)[:count]:
-        click.echo(f"    {node['execution_time']:6.1f} s  {node['unique_id']}")
+    for node, seconds in node_seconds(settings)[:count]:
+        click.echo(f"    {seconds:6.1f} s  {node}")
 
 
 def contents(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -111,8 +112,8 @@ def overhead(settings: Settings, _: int) -> None:
             settings = settings.model_copy(update={"now": END + timedelta(days=1)})
             add_day(settings, size=1000, people=100)
         timed(name, partial(built, settings, incremental=in_part))
-        found = node_results(settings)
-        work = sum(node["execution_time"] for node in found)
+        found = node_seconds(settings)
+        work = sum(seconds for _, seconds in found)
         click.echo(f"    of it in {len(found)} nodes: {work:.1f} s over {settings.duckdb_threads} threads")
 
 

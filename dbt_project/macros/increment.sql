@@ -17,6 +17,22 @@
     {{ return('table') }}
 {%- endmacro %}
 
+{#-
+    Whether a build in part, or a whole one, is being made; both while dbt parses, so that it finds the references of both and the
+    project is parsed once for either (jobs/warehouse/parsed.py). What is not the same table in both is `of_either`.
+-#}
+{% macro in_part() -%}
+    {{ return(var('increment') or not execute) }}
+{%- endmacro %}
+
+{% macro in_whole() -%}
+    {{ return(not var('increment') or not execute) }}
+{%- endmacro %}
+
+{% macro of_either(part, whole) -%}
+    {{ return(part if var('increment') else whole) }}
+{%- endmacro %}
+
 {#- Deletes, before the model runs, the rows whose `key` (a column, or columns in brackets; here `own`) has changed. -#}
 {% macro forget(key, changes, which='true', own=none) -%}
     {%- if var('increment') and is_incremental() -%}
@@ -53,6 +69,11 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- The same, behind a condition. -#}
+{% macro and_changed(key, changes) -%}
+    {{ where_changed(key, changes) | replace('where ', 'and ', 1) }}
+{%- endmacro %}
+
 {#-
     What a data test looks at (dbt's own macro, called when a test has a `where`). `changed(key, changes)` there means: in an
     increment the rows whose key is in that model, whole otherwise. What is not in there was tested by the build before.
@@ -68,4 +89,73 @@
         {%- set where = key ~ ' in (select ' ~ key.strip('()') ~ ' from ' ~ changes ~ ')' -%}
     {%- endif -%}
     {{ return('(select * from ' ~ relation ~ ' where ' ~ where ~ ') as dbt_subquery') }}
+{%- endmacro %}
+
+{#-
+    Events with what rules ask of them: those that are another's go to him as they are, without a look into the lake. Hooks are
+    texts that dbt renders when the model runs.
+-#}
+{% macro kept_events() -%}
+    {%- set changes = "ref('int_changes__events')" -%}
+    {{ return([
+        "{{ forget('event_key', " ~ changes ~ ", \"change != 'moved'\") }}", '{{ hand_over(' ~ changes ~ ') }}'
+    ]) }}
+{%- endmacro %}
+
+{% macro hand_over(changes) -%}
+    {%- if var('increment') and is_incremental() -%}
+        update {{ this }} as known
+        set profile_id = moved.profile_id
+        from {{ changes }} as moved
+        where known.event_key = moved.event_key and moved.change = 'moved'
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Event keys and whose they are: of those that have come, or of all. -#}
+{% macro owners_of_arriving() -%}
+    {%- set came = ref('int_changes__events') -%}
+    {%- set everybody = ref('int_identity__event_profiles') -%}
+    {{ of_either('(select * from ' ~ came ~ " where change = 'new')", everybody) }}
+{%- endmacro %}
+
+{#-
+    What was measured of the events of profiles at a moment (as_of of its rows, the same in all). It is kept for those of whom
+    no event came, went, or was received since, and whom time alone has not changed, which may happen first at due_by_events; for
+    them it is true at the new moment, and says so. The others are forgotten, and measured anew. `moment` is said of `as_of`.
+-#}
+{% macro kept_measures(moment) -%}
+    {%- set read = "ref('int_changes__events'), ref('int_segments__events'), ref('int_identity__profiles')" -%}
+    {{ return(['{{ forget_measures("' ~ moment ~ '", ' ~ read ~ ') }}', '{{ measured_at("' ~ moment ~ '") }}']) }}
+{%- endmacro %}
+
+{% macro forget_measures(moment, changes, events, profiles) -%}
+    {%- if var('increment') and is_incremental() -%}
+        delete from {{ this }}
+        where
+            due_by_events <= {{ of_as_of(moment) }}
+            or profile_id in (select profile_id from {{ changes }} where change != 'gone')
+            or profile_id in (select previous_profile_id from {{ changes }} where change != 'new')
+            or profile_id in (
+                select profile_id from {{ events }}
+                where received_at > (select max(as_of) from {{ this }}) and received_at <= {{ of_as_of(moment) }}
+            )
+            or profile_id not in (select profile_id from {{ profiles }})
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro measured_at(moment) -%}
+    {%- if var('increment') and is_incremental() -%}
+        update {{ this }} set as_of = {{ of_as_of(moment) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro of_as_of(moment) -%}
+    (select {{ moment }} from (select {{ as_of() }} as as_of) as asked)
+{%- endmacro %}
+
+{#- Profiles that stand not in the model itself, once it has forgotten; or all. -#}
+{% macro where_not_known() -%}
+    {%- if var('increment') -%}
+        where profile_id not in (select known.profile_id from {{ this }} as known)
+    {%- endif -%}
 {%- endmacro %}

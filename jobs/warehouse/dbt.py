@@ -1,21 +1,26 @@
 """Runs dbt in this process: its profile, its arguments and what it says about failures. Writes below C360_HOME only."""
 
 import json
-import logging
 from dataclasses import dataclass, field
 from datetime import UTC
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from jobs.core.errors import C360Error, GateError, PermanentError
+from jobs.core.hashing import hash_parts
 from jobs.core.settings import Settings
+from jobs.warehouse.dbtlog import listening
+from jobs.warehouse.increment import project_hash
+from jobs.warehouse.parsed import Parsing
 from jobs.warehouse.paths import dbt_folder
 from jobs.warehouse.reading import Reading
 
-log = logging.getLogger(__name__)
 BROKEN = ("error", "fail", "runtime error")
+# Below the folder of dbt, of its last run.
+TIMINGS = "seconds.json"
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,15 @@ def profile(settings: Settings, database: Path) -> dict[str, Any]:
     return {"c360": {"target": settings.dbt_target, "outputs": {"duckdb": duckdb_target, "spark": spark_target}}}
 
 
-def variables(settings: Settings, reading: Reading) -> dict[str, object]:
+def _parsed_for(settings: Settings, database: Path) -> str:
+    """All that what the project parses to depends on: its files and settings, dbt's version, the target, and the name of the
+    file, which stands before each table. Not whether it is an increment: `in_part` and `in_whole` see to that."""
+    versions = [version("dbt-core"), version("dbt-duckdb")]
+    given = [str(settings.project_root), settings.dbt_target, database.stem]
+    return hash_parts([project_hash(settings), *versions, *given])
+
+
+def variables(settings: Settings, reading: Reading) -> dict[str, Any]:
     """The dbt variables of a build: the moment it describes, where the lake is and in which versions, the currency of sums."""
     return {
         "as_of": reading.as_of.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
@@ -81,7 +94,7 @@ def arguments(settings: Settings, reading: Reading, selection: list[str]) -> lis
 def docs_arguments(settings: Settings, reading: Reading, folder: Path, *, with_tables: bool) -> list[str]:
     """Command line of `dbt docs generate`; its profile and all that it writes are in `folder`."""
     given = _common(settings, reading, folder)
-    return ["docs", "generate", "--static", *given, *([] if with_tables else ["--empty-catalog"])]
+    return ["docs", "generate", "--static", "--write-json", *given, *([] if with_tables else ["--empty-catalog"])]
 
 
 def _common(settings: Settings, reading: Reading, folder: Path) -> list[str]:
@@ -92,7 +105,7 @@ def _common(settings: Settings, reading: Reading, folder: Path) -> list[str]:
         "--target-path": folder / "target",
         "--log-path": folder / "logs",
         "--log-level": "none",
-        "--log-level-file": "info",
+        "--log-level-file": "none",
         "--vars": json.dumps(variables(settings, reading)),
     }
     return [text for pair in options.items() for text in map(str, pair)]
@@ -103,7 +116,13 @@ def run_dbt(settings: Settings, database: Path, reading: Reading, selection: lis
     folder = dbt_folder(settings)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "profiles.yml").write_text(yaml.safe_dump(profile(settings, database)), encoding="utf-8")
-    found = invoke_dbt([*arguments(settings, reading, selection), *extra], f"; log: {folder / 'logs' / 'dbt.log'}")
+    parsing = Parsing(_parsed_for(settings, database), folder / "target")
+    given = variables(settings, reading)
+    known = parsing.manifest(str(given["lake_root"]), given["pins"])
+    command = [*arguments(settings, reading, selection), *extra]
+    found = invoke_dbt(command, folder / "logs" / "dbt.log", known)
+    parsing.done()
+    _write_timings(folder / TIMINGS, found)
     counts: dict[str, int] = {}
     models: dict[str, str] = {}
     failures = []
@@ -119,15 +138,24 @@ def run_dbt(settings: Settings, database: Path, reading: Reading, selection: lis
     return Outcome(counts, tuple(failures), models)
 
 
-def invoke_dbt(command: list[str], where: str = "") -> Any:
-    """What dbt returns; raises PermanentError, with `where` behind it, when dbt could not do it at all."""
+def _write_timings(file: Path, found: Any) -> None:
+    """Seconds of each node, for benchmarks and for whoever wonders: {unique_id: seconds}."""
+    seconds = {result.node.unique_id: result.execution_time for result in getattr(found, "results", [])}
+    file.write_text(json.dumps(seconds), encoding="utf-8")
+
+
+def invoke_dbt(command: list[str], log_file: Path | None = None, manifest: Any = None) -> Any:
+    """What dbt returns; raises PermanentError, naming the log, when dbt could not do it at all. It parses the project unless it
+    is given that as `manifest`."""
     from dbt.cli.main import dbtRunner
 
-    try:
-        done = dbtRunner(callbacks=[_log_progress]).invoke(command)
-    finally:
-        _release_file()
+    with listening(log_file) as callbacks:
+        try:
+            done = dbtRunner(manifest, callbacks=callbacks).invoke(command)
+        finally:
+            _release_file()
     if done.exception is not None or done.result is None:
+        where = f"; log: {log_file}" if log_file else ""
         raise PermanentError(f"dbt could not run: {_one_line(str(done.exception))}{where}")
     return done.result
 
@@ -155,9 +183,3 @@ def _release_file() -> None:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())[:300]
-
-
-def _log_progress(event: Any) -> None:
-    """dbt's own console is off; the end of each model is news for whoever watches a build."""
-    if event.info.name == "LogModelResult":
-        log.info("dbt %s: %.1f s", event.data.description, event.data.execution_time)

@@ -16,8 +16,11 @@ from jobs.warehouse.reading import Reading
 
 # Rewritten in silver, not added: after a rotation of the token key the old rows say the same in other words.
 MUST_BE_AS_THEN = ("ops_keys", "ops_token_aliases")
-# What the models read of the build before in a table of that name, besides what the incremental ones append to.
-PREVIOUS = ("int_identity__identifiers",)
+# What the models read of the build before in a table of that name, besides what the incremental ones append to; which columns.
+PREVIOUS = {
+    "int_identity__identifiers": "*",
+    "int_segments__profiles": "columns(name -> name in ('profile_id', 'is_simulated') or starts_with(name, 'trait_'))",
+}
 
 
 @dataclass(frozen=True)
@@ -112,8 +115,8 @@ def put_previous_aside(settings: Settings, file: Path, reading: Reading) -> None
     connection = duck.connect(settings, file)
     try:
         connection.execute(f"create or replace schema {SCHEMA}")
-        for name in PREVIOUS:
-            connection.execute(f"create table {SCHEMA}.{name} as from intermediate.{name}")
+        for name, columns in PREVIOUS.items():
+            connection.execute(f"create table {SCHEMA}.{name} as select {columns} from intermediate.{name}")
         put_arrivals_aside(connection, settings, reading, since=Reading(origin.as_of, origin.versions))
     finally:
         connection.close()

@@ -1,16 +1,14 @@
 """The dbt lane: one tiny lake, one real build, one gate verdict and one publish, shared by all tests of the lane."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from lakekit import build_tiny_lake
-from warehousekit import Warehouse, build_contents, built, record_gate
+from warehousekit import Warehouse, build_contents, built_with_manifest, record_gate
 
 from jobs.core.settings import Settings
-from jobs.warehouse.paths import dbt_folder
 from jobs.warehouse.publish import publish
 
 
@@ -19,11 +17,10 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory, make_settings: Callable[
     """The tiny lake, built and published once. Read only: tests that change anything take `spare`."""
     settings = make_settings(tmp_path_factory.mktemp("warehouse") / "home", duckdb_memory="1GB")
     build_tiny_lake(settings)
-    build_id = built(settings)
+    build_id, manifest = built_with_manifest(settings)
     contents = build_contents(settings)
     record_gate(settings, build_id)
     publish(settings)
-    manifest = json.loads((dbt_folder(settings) / "target" / "manifest.json").read_text(encoding="utf-8"))
     return Warehouse(settings, build_id, contents, manifest)
 
 

@@ -8,6 +8,7 @@ builds, `test_arrivals.py` that with the files of Delta tables.
 
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -38,6 +39,9 @@ JUDGED = (
     "intermediate.int_identity__sightings",
     "intermediate.int_identity__profiles",
     "intermediate.int_profiles__web_activity",
+    "intermediate.int_segments__events",
+    "intermediate.int_segments__measured",
+    "intermediate.int_segments__measured_utc",
 )
 
 
@@ -56,13 +60,21 @@ def ancestors(manifest: Manifest, names: tuple[str, ...]) -> list[dict[str, Any]
     return [node for node in found.values() if node["config"]["materialized"] != "ephemeral"]
 
 
+def said(at: datetime) -> str:
+    """A moment as the variable as_of has it."""
+    return at.strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
 @cache
 def forgetting(hook: str, target: str) -> str:
-    """The SQL of a pre-hook, as the project's own macros write it for a build from the published file."""
-    macros = (PROJECT_ROOT / "dbt_project" / "macros" / "increment.sql").read_text(encoding="utf-8")
-    given = {"var": lambda _: True, "is_incremental": lambda: True, "ref": lambda name: f"intermediate.{name}"}
-    sql = jinja2.Environment().from_string(macros + hook).render(this=target, **given).strip()
-    assert sql.startswith("delete from"), hook
+    """The SQL of a pre-hook at NOW, as the project's own macros write it for a build from the published file."""
+    folder = PROJECT_ROOT / "dbt_project" / "macros"
+    macros = "".join((folder / name).read_text(encoding="utf-8") for name in ("time.sql", "increment.sql"))
+    given = {"is_incremental": lambda: True, "ref": lambda name: f"intermediate.{name}"}
+    variables = {"increment": True, "as_of": said(NOW)}
+    environment = jinja2.Environment()
+    sql = environment.from_string(macros + hook).render(this=target, var=variables.get, **given).strip()
+    assert sql.startswith(("delete from", "update")), hook
     return sql
 
 
@@ -73,6 +85,7 @@ class Rig:
     whole_sql: list[dict[str, Any]]
     part_sql: list[dict[str, Any]]
     connection: duckdb.DuckDBPyConnection = field(default_factory=lambda: duckdb.connect(config={"threads": 1}))
+    at: datetime = NOW
 
     def __post_init__(self) -> None:
         self.connection.execute(
@@ -81,21 +94,24 @@ class Rig:
         for schema in ("staging", "intermediate", "marts", "previous"):
             self.connection.execute(f"create schema {schema}")
 
-    def fill(self, rows: dict[str, list[dict[str, Any]]]) -> None:
-        """The lake of this moment; tables without rows are empty. What has come and gone since is put aside."""
+    def fill(self, rows: dict[str, list[dict[str, Any]]], at: datetime = NOW) -> None:
+        """The lake at that moment; tables without rows are empty. What has come and gone since the one before is put aside."""
+        since, self.at = self.at, at
         for name in TABLES:
             schema = arrow_schema(lake_table(name).contract)
             self.connection.register("handed", pa.Table.from_pylist(rows.get(name, []), schema=schema))
             if name in GROWING:
-                self._put_arrivals_aside(name)
+                self._put_arrivals_aside(name, since)
             self.connection.execute(f"create or replace table lake.{name} as from handed")
             self.connection.unregister("handed")
 
-    def _put_arrivals_aside(self, name: str) -> None:
-        """The moment of all builds is NOW: what is received later is not known, and does not count."""
-        known = f"where received_at <= timestamptz '{NOW.isoformat()}'"
+    def _put_arrivals_aside(self, name: str, since: datetime) -> None:
+        """What is received after the moment of a build is not known to it, and does not count."""
         self.connection.execute(f"create table if not exists lake.{name} as from handed limit 0")
-        now, before = (f"(select * from {table} {known})" for table in ("handed", f"lake.{name}"))
+        now, before = (
+            f"(select * from {table} where received_at <= timestamptz '{moment.isoformat()}')"
+            for table, moment in (("handed", self.at), (f"lake.{name}", since))
+        )
         self.connection.execute(f"create or replace table previous.{name}_came as {now} except all {before}")
         self.connection.execute(f"create or replace table previous.{name}_gone as {before} except all {now}")
 
@@ -115,7 +131,7 @@ class Rig:
                 continue
             target = f"{node['schema']}.{node['name']}"
             for hook in node["config"]["pre-hook"]:
-                self.connection.execute(forgetting(hook["sql"], target))
+                self.connection.execute(self._now(forgetting(hook["sql"], target)))
             self.connection.execute(f"create or replace temp table appended as {self._sql(node)}")
             if node["config"]["incremental_strategy"] == "delete+insert":
                 key = ", ".join(node["config"]["unique_key"])
@@ -129,4 +145,8 @@ class Rig:
         self.connection.execute(f"create or replace table {node['schema']}.{node['name']} as {self._sql(node)}")
 
     def _sql(self, node: dict[str, Any]) -> str:
-        return SCAN.sub(lambda found: f"lake.{NAMES[found[1]]}", node["compiled_code"])
+        return SCAN.sub(lambda found: f"lake.{NAMES[found[1]]}", self._now(node["compiled_code"]))
+
+    def _now(self, sql: str) -> str:
+        """Compiled for NOW, and run at another moment."""
+        return sql.replace(said(NOW), said(self.at))

@@ -86,9 +86,7 @@ def test_a_segment_is_a_filter_of_the_one_table_whose_key_is_tested(warehouse: W
         assert node["depends_on"]["nodes"] == ["model.c360.int_segments__profiles"], name
         assert node["raw_code"].split("select")[1].split()[-2:] == ["where", f"in_{name.removeprefix('seg_')}"]
     wide = models(warehouse, "intermediate")["int_segments__profiles"]
-    assert {("unique", "profile_id"), ("not_null", "profile_id"), ("members_are_profiles", None)} <= set(
-        judgements(warehouse, wide)
-    )
+    assert {("key", "profile_id"), ("members_are_profiles", None)} <= set(judgements(warehouse, wide))
 
 
 def test_marts_are_public_with_enforced_contracts(warehouse: Warehouse) -> None:

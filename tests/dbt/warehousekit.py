@@ -1,10 +1,12 @@
 """What the tests of the dbt lane share besides fixtures: building, the verdict of the gate, content hashes."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pytest
 
 from expectations import contracts
 from jobs.core.catalog import lake_table
@@ -15,6 +17,7 @@ from jobs.lake.runs import stage
 from jobs.lake.schema import arrow_schema
 from jobs.warehouse.build import build
 from jobs.warehouse.content import Content, content_hash
+from jobs.warehouse.paths import dbt_folder
 from jobs.warehouse.reader import open_build, open_published
 
 
@@ -62,6 +65,14 @@ class Warehouse:
             return connection.execute(query).fetchall()
         finally:
             connection.close()
+
+
+def built_with_manifest(settings: Settings, *, incremental: bool = False) -> tuple[str, dict[str, Any]]:
+    """One build, and what dbt has parsed and compiled for it, which it usually keeps to itself; the build id first."""
+    with pytest.MonkeyPatch.context() as process:
+        process.setenv("DBT_WRITE_JSON", "true")
+        build_id = built(settings, incremental=incremental)
+    return build_id, json.loads((dbt_folder(settings) / "target" / "manifest.json").read_text(encoding="utf-8"))
 
 
 def built(settings: Settings, *, select: str | None = None, incremental: bool = False) -> str:

@@ -1,6 +1,6 @@
 -- Empty in a full build: days of profiles of which events have changed, and what is to be counted of them now: what was
 -- counted, with what came and without what went.
-{% if var('increment') %}
+{% if in_part() %}
 with differences as (
     select
         event_date,
@@ -48,7 +48,8 @@ left join intermediate.int_profiles__daily_activity as known
         counted.event_date = known.event_date
         and counted.is_simulated = known.is_simulated
         and counted.profile_id = known.profile_id
-{% else %}
+{% endif %}
+{% if in_whole() %}
 select
     event_date,
     is_simulated,

@@ -4,7 +4,7 @@
 {% set kinds = identifier_columns() %}
 {% set lake = source('lake', 'silver_events') %}
 
-{% if var('increment') %}
+{% if in_part() %}
 with arrivals as (
     select * from {{ ref('stg_lake__arrivals') }}
 ),
@@ -44,7 +44,8 @@ select
     case when owned.change != 'new' then {{ owner(kinds) }} end as previous_profile_id
 from owned
 {{ owner_joins(kinds, 'owned', 'previous.int_identity__identifiers') }}
-{% else %}
+{% endif %}
+{% if in_whole() %}
 select
     *,
     event_key as profile_id,

@@ -1,5 +1,5 @@
 -- Empty in a full build: identifiers that are another's now than in the published build, came or went.
-{% if var('increment') %}
+{% if in_part() %}
 select
     coalesce(now.identifier_type, before.identifier_type) as identifier_type,
     coalesce(now.identifier_value, before.identifier_value) as identifier_value,
@@ -14,7 +14,8 @@ full outer join previous.int_identity__identifiers as before
 where
     now.profile_id is distinct from before.profile_id
     or now.is_provisional is distinct from before.is_provisional
-{% else %}
+{% endif %}
+{% if in_whole() %}
 select
     identifier_type,
     identifier_value,

@@ -1,5 +1,5 @@
 -- Empty in a full build: orders of which a message or a refund came or went, or is another's now.
-{% if var('increment') %}
+{% if in_part() %}
 select order_id
 from {{ ref('stg_pos__orders') }}
 where event_key in (select changes.event_key from {{ ref('int_changes__events') }} as changes where changes.change != 'gone')
@@ -16,7 +16,8 @@ union
 select order_id
 from intermediate.int_orders__refunds
 where event_key in (select changes.event_key from {{ ref('int_changes__events') }} as changes where changes.change = 'gone')
-{% else %}
+{% endif %}
+{% if in_whole() %}
 select event_key as order_id
 from {{ ref('int_changes__events') }}
 where false

@@ -1,5 +1,5 @@
 -- Empty in a full build: profiles of which identifiers came or went, or were seen in what came and what went.
-{% if var('increment') %}
+{% if in_part() %}
 with seen as (
     select
         identifier_type,
@@ -19,7 +19,8 @@ select owners.profile_id
 from {{ ref('int_identity__identifiers') }} as owners
 inner join seen
     on owners.identifier_type = seen.identifier_type and owners.identifier_value = seen.identifier_value
-{% else %}
+{% endif %}
+{% if in_whole() %}
 select profile_id
 from {{ ref('int_changes__identifiers') }}
 where false

@@ -1,7 +1,7 @@
 -- Empty in a full build: visitors of whom events came or went, or are another's now; whose they were and whose they are. And
 -- those of whom an order counts otherwise than before.
 {% set kinds = identifier_columns() %}
-{% if var('increment') %}
+{% if in_part() %}
 with orders as (
     select
         orders.anonymous_id,
@@ -22,7 +22,8 @@ union
 select coalesce(profile_id, 'anonymous:' || anonymous_id) as visitor
 from orders
 where anonymous_id is not null
-{% else %}
+{% endif %}
+{% if in_whole() %}
 select event_key as visitor
 from {{ ref('int_changes__events') }}
 where false

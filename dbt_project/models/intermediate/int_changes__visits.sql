@@ -1,5 +1,5 @@
 -- Empty in a full build: the sessions of the visitors in int_changes__visitors, all events of each.
-{% if var('increment') %}
+{% if in_part() %}
 with known as (
     select * from intermediate.int_sessions__events
     {{ where_changed('visitor', ref('int_changes__visitors')) }}
@@ -52,8 +52,17 @@ visits as (
 ),
 
 {{ placed_into_sessions('visits') }}
-{% else %}
-select *
-from {{ ref('int_sessions__events') }}
-where false
+{% endif %}
+{% if in_whole() %}
+with visits as (
+    select
+        interactions.*,
+        changes.profile_id,
+        changes.profile_id as visitor
+    from {{ ref('int_sessions__interactions') }} as interactions
+    inner join {{ ref('int_changes__events') }} as changes on interactions.event_key = changes.event_key
+    where false
+),
+
+{{ placed_into_sessions('visits') }}
 {% endif %}

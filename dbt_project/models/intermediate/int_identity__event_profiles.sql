@@ -7,13 +7,14 @@
 ) }}
 {% set kinds = identifier_columns() %}
 
-{% if var('increment') %}
+{% if in_part() %}
 select
     event_key,
     profile_id
 from {{ ref('int_changes__events') }}
 where change != 'gone'
-{% else %}
+{% endif %}
+{% if in_whole() %}
 select
     events.event_key,
     {{ owner(kinds) }} as profile_id

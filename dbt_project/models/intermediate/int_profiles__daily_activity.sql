@@ -4,10 +4,11 @@
     incremental_strategy='append',
     pre_hook="{{ forget('(event_date, is_simulated, profile_id)', ref('int_changes__activity')) }}"
 ) }}
-{% if var('increment') %}
+{% if in_part() %}
 select * from {{ ref('int_changes__activity') }}
 where event_count > 0
-{% else %}
+{% endif %}
+{% if in_whole() %}
 select
     event_date,
     is_simulated,

@@ -4,9 +4,10 @@
     incremental_strategy='append',
     pre_hook="{{ forget('visitor', ref('int_changes__visitors')) }}"
 ) }}
-{% if var('increment') %}
+{% if in_part() %}
 select * from {{ ref('int_changes__visits') }}
-{% else %}
+{% endif %}
+{% if in_whole() %}
 with visits as (
     select
         interactions.*,

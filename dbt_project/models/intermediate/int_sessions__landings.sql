@@ -9,7 +9,7 @@ with saying as (
     select
         *,
         row_number() over (partition by session_id order by place) as saying_rank
-    from {{ ref('int_changes__visits') if var('increment') else ref('int_sessions__events') }}
+    from {{ of_either(ref('int_changes__visits'), ref('int_sessions__events')) }}
     where
         page_path is not null
         or referrer_host is not null

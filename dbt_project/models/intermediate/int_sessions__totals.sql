@@ -18,5 +18,5 @@ select
     {{ count_where("name = 'page'") }} as page_views,
     {{ count_where("name = 'Product Viewed'") }} as product_views,
     {{ count_where("name = 'Product Added'") }} as cart_adds
-from {{ ref('int_changes__visits') if var('increment') else ref('int_sessions__events') }}
+from {{ of_either(ref('int_changes__visits'), ref('int_sessions__events')) }}
 group by session_id

@@ -4,12 +4,13 @@
     pre_hook="{{ forget('event_key', ref('int_changes__events'), \"change != 'new'\") }}",
     on_schema_change='fail'
 ) }}
-{% if var('increment') %}
+{% if in_part() %}
 with owned as (
     select * from {{ ref('int_changes__events') }}
     where change != 'gone'
 )
-{% else %}
+{% endif %}
+{% if in_whole() %}
 with owned as (
     select
         events.*,

@@ -1,9 +1,13 @@
--- The list of traits is the generated macro segment_traits().
-with states as (
-    select * from {{ ref('int_segments__profiles') }}
-),
-
-known as (
+-- In an increment the rows of profiles of which a trait has changed; for the others they are as true at the new moment.
+{{ config(
+    materialized=increments(),
+    incremental_strategy='append',
+    pre_hook=["{{ forget('profile_id', ref('int_changes__traits')) }}", "{{ measured_at('as_of') }}"],
+    on_schema_change='fail'
+) }}
+-- The list of traits is the generated macro segment_traits(). Each reads its own column: a step with all of them would be made
+-- whole first.
+with known as (
     {% for name, is_number in segment_traits() %}
     select
         profile_id,
@@ -12,8 +16,9 @@ known as (
         {{ 'cast(trait_' ~ name ~ ' as double)' if is_number else 'cast(null as double)' }} as trait_number,
         is_simulated,
         as_of
-    from states
+    from {{ ref('int_segments__profiles') }}
     where trait_{{ name }} is not null
+    {{ and_changed('profile_id', ref('int_changes__traits')) }}
     {{ 'union all' if not loop.last }}
     {% else %}
     select
@@ -23,7 +28,7 @@ known as (
         cast(null as double) as trait_number,
         is_simulated,
         as_of
-    from states
+    from {{ ref('int_segments__profiles') }}
     where false
     {% endfor %}
 )

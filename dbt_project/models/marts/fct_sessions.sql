@@ -11,7 +11,7 @@ with orders as (
         {{ count_where("orders.currency = '" ~ var("currency") ~ "'") }} as orders_in_currency,
         sum(case when orders.currency = '{{ var("currency") }}' then orders.sales_value end) as sales_value
     from {{ ref('fct_orders') }} as orders
-    inner join {{ ref('int_changes__visits') if var('increment') else ref('int_sessions__events') }} as events
+    inner join {{ of_either(ref('int_changes__visits'), ref('int_sessions__events')) }} as events
         on orders.source || '|' || orders.event_id = events.event_key
     group by events.session_id
 ),

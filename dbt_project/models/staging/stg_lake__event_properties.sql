@@ -8,5 +8,5 @@ select
     cast(received_at as timestamp) as received_at,
     receive_position,
     properties
-from {{ source('lake', 'silver_events') }}
+from {{ arriving('silver_events') }}
 where cast(received_at as timestamp) <= {{ as_of() }}

@@ -42,9 +42,11 @@ def chained(rule: SequenceRule, name: str, marks: list[exp.Expr], unwanted: exp.
     keys = [*PARTITION, *([same.column] if same else [])]
     columns: list[tuple[str, exp.Expr]] = []
     if unwanted is not None:
+        # Named after what it counts: sequences that the same events break share it, and with it the sort of their windows.
+        breaks = "_".join([unwanted.name, *keys[len(PARTITION) :], "breaks"])
         seen = sql("count(case when :unwanted then 1 end)", unwanted=unwanted)
-        columns.append((f"{name}_breaks", window(seen, keys, "UNBOUNDED", None)))
-        keys = [*keys, f"{name}_breaks"]
+        columns.append((breaks, window(seen, keys, "UNBOUNDED", None)))
+        keys = [*keys, breaks]
     for place, (step, mark) in enumerate(zip(rule.sequence, marks, strict=True), start=1):
         here = exp.and_(mark, sql(":same is not null", same=column(same.column))) if same else mark
         begun: exp.Expr = happened()

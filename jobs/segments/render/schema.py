@@ -10,7 +10,17 @@ from jobs.segments.compile import percentiles
 from jobs.segments.compile.program import compiled
 from jobs.segments.compile.rules import segment_column, trait_column
 from jobs.segments.language.model import Catalogue
-from jobs.segments.render.models import EVENTS, EVERY, INTERMEDIATE, PROFILES, RANKED, SEGMENTS, day_values
+from jobs.segments.render.models import (
+    EVENTS,
+    EVERY,
+    INTERMEDIATE,
+    MEASURED,
+    PROFILES,
+    RANKED,
+    SEGMENTS,
+    day_measures,
+    day_values,
+)
 
 Properties = dict[str, Any]
 
@@ -29,8 +39,10 @@ def _dumped(models: list[Properties]) -> str:
     return f"# {EVERY}\n{body}"
 
 
-def _model(name: str, description: str, *keys: str) -> Properties:
-    test = {"unique_together": {"arguments": {"columns": list(keys)}}}
+def _model(name: str, description: str, *keys: str, where: str | None = None) -> Properties:
+    test: Properties = {"unique_together": {"arguments": {"columns": list(keys)}}}
+    if where:
+        test["unique_together"]["config"] = {"where": where}
     return {"name": name, "description": description, "data_tests": [test]}
 
 
@@ -38,10 +50,13 @@ def _steps(catalogue: Catalogue) -> list[Properties]:
     zones = percentiles.zones(compiled(catalogue))
     rank = "One row per percentile, day and profile in it; percentiles are taken at the start of a day."
     values = "One row per profile and start of a day ({zone}), with the traits of which percentiles are taken."
+    measures = "One row per profile and moment: {}, and when time alone may next change it (due_by_events)."
+    start = "what those traits are made of, at the start of the day ({})"
+    events = "One row per event of a profile that some definition counts, its properties typed."
     return [
-        _model(
-            EVENTS, "One row per event of a profile that some definition counts, its properties typed.", "event_key"
-        ),
+        _model(EVENTS, events, "event_key", where="changed(event_key, int_changes__events)"),
+        _model(MEASURED, measures.format("what rules ask of its events"), "profile_id"),
+        *(_model(day_measures(zone), measures.format(start.format(zone)), "profile_id") for zone in zones),
         *(_model(day_values(zone), values.format(zone=zone), "profile_id", "as_of") for zone in zones),
         _model(RANKED, rank, "percentile", "day", "profile_id"),
     ]
@@ -60,7 +75,7 @@ def _profiles(catalogue: Catalogue) -> Properties:
         "name": PROFILES,
         "description": grain,
         "data_tests": ["members_are_profiles"],
-        "columns": [columns[0] | {"data_tests": ["unique", "not_null"]}, *columns[1:]],
+        "columns": [columns[0] | {"data_tests": ["key"]}, *columns[1:]],
     }
 
 

@@ -153,7 +153,7 @@ def test_the_schema_states_grain_and_key(shipped: Catalogue) -> None:
     assert all(model["description"].startswith("One row per profile in ") for model in models)
     wide = yaml.safe_load((PROJECT_ROOT / INTERMEDIATE / "_int_segments.yml").read_text())["models"][-1]
     assert (wide["name"], wide["data_tests"]) == (PROFILES, ["members_are_profiles"])
-    assert wide["columns"][0]["data_tests"] == ["unique", "not_null"]
+    assert wide["columns"][0]["data_tests"] == ["key"]
     described = {column["name"] for column in wide["columns"]}
     assert {f"in_{name}" for name in shipped.segments} | {f"trait_{name}" for name in shipped.traits} < described
 
