@@ -232,9 +232,10 @@ def records(verdicts: Verdicts, files: Path) -> None:
         with a_home() as settings:
             found = evaluate(settings, Request(files / name, entity, columns, pattern))
         exact, likely = (found.methods[method]["pairwise"] for method in ("deterministic", "probabilistic"))
+        clusters = found.methods["probabilistic"]["cluster"]["f1"]
         click.echo(
             f"  {name:14} {found.records:,} records: exact rules F1 {exact['f1']:.4f}; probabilities precision "
-            f"{likely['precision']:.4f}, recall {likely['recall']:.4f}, clusters F1 {found.methods['probabilistic']['cluster']['f1']:.4f}, F1 {likely['f1']:.4f}, "
+            f"{likely['precision']:.4f}, recall {likely['recall']:.4f}, clusters F1 {clusters:.4f}, F1 {likely['f1']:.4f}, "
             + verdicts.at_least(name, likely["f1"], floor)
         )
 

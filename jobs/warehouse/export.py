@@ -16,7 +16,7 @@ import duckdb
 from jobs.core.errors import PermanentError, RetryableError
 from jobs.core.hashing import hash_file
 from jobs.core.settings import Settings
-from jobs.warehouse.export_places import MANIFEST, Place
+from jobs.warehouse.export_places import MANIFEST, NOT_OURS, Place
 from jobs.warehouse.paths import public_marts
 from jobs.warehouse.private import private_folder
 from jobs.warehouse.reader import build_id
@@ -112,5 +112,8 @@ def _write(connection: duckdb.DuckDBPyConnection, known: Sidecar, folder: Path) 
 
 
 def _manifest(kept: dict[str, Any]) -> Manifest:
-    marts = (ExportedMart(**mart | {"columns": tuple(map(tuple, mart["columns"]))}) for mart in kept["marts"])
-    return Manifest(kept["build_id"], kept["epoch"], kept["warehouse_sha256"], tuple(marts))
+    try:
+        marts = tuple(ExportedMart(**mart | {"columns": tuple(map(tuple, mart["columns"]))}) for mart in kept["marts"])
+        return Manifest(kept["build_id"], kept["epoch"], kept["warehouse_sha256"], marts)
+    except (KeyError, TypeError) as error:
+        raise PermanentError(NOT_OURS) from error

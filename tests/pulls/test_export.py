@@ -166,6 +166,12 @@ def test_what_cannot_be_exported_is_said(published: Settings, tmp_path: Path) ->
         (tmp_path / "bi" / "current.json").write_text(text)
         with pytest.raises(PermanentError, match="damaged"):
             export(published, Folder(tmp_path / "bi", 2))
+    (tmp_path / "bi" / "current.json").unlink()
+    (tmp_path / "bi" / "a").mkdir()
+    for text in ('{"name": "a web site"}', '{"marts": [{"columns": []}]}', '{"marts": 1}'):
+        (tmp_path / "bi" / "a" / "manifest.json").write_text(text)
+        with pytest.raises(PermanentError, match="damaged"):
+            export(published, Folder(tmp_path / "bi", 2))
     sidecar_file(published).write_text(sidecar_file(published).read_text().replace('"a"', '"z"'))
     with pytest.raises(RetryableError, match="c360 warehouse doctor"):
         export(published, Folder(tmp_path / "other", 2))
