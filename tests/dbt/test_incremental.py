@@ -186,9 +186,9 @@ ADOPTED = [[(0, 0, 3, 1), (5, 0, 0, 1)], [(4, 0, 0, 3)]]
 BLOCKED_FOR_A_DAY = [[(0, 1, 3, 0)], [(7, 0, 0, 3)], [(7, 0, 1, 3)]]
 SENT_AGAIN = [[(0, 0, 3, 3), (0, 1, 6, 3)], [(5, 0, 0, 1)], [(9, 0, 1, 0)], [(3, 0, 2, 1)], [(3, 0, 0, 0)]]
 # Something is put into a cart, and an hour goes by without an order: no event says so. And an event that was received after the
-# day began that percentiles are of counts the day after.
-GIVEN_UP = [[(1, 0, 27, 0)], [(5, 0, 0, 1)], [(5, 1, 1, 1)]]
-AFTER_MIDNIGHT = [[(0, 1, 24, 0)], [(5, 0, 9, 1)], [(5, 1, 24, 1)]]
+# day began that percentiles are of, and before the build, counts the day after. The first step's `when` is the hours that go by.
+GIVEN_UP = [[(5, 0, 0, 1), (1, 0, 28, 0)], [(5, 1, 1, 1)]]
+AFTER_MIDNIGHT = [[(5, 0, 9, 1), (0, 0, 24, 0)], [(5, 1, 24, 1)]]
 STEP = st.tuples(st.integers(0, 9), st.integers(0, 3), st.integers(0, 30), st.integers(0, 3))
 HISTORY = st.lists(st.lists(STEP, min_size=1, max_size=6), min_size=2, max_size=5)
 

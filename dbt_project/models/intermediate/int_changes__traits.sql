@@ -1,4 +1,4 @@
--- Empty in a full build: profiles of which a trait has another value than in the published build, and those that came or went.
+-- Empty in a full build: profiles of which a trait is another than in the published build, and those that came or went.
 {% if in_part() %}
 select coalesce(now.profile_id, before.profile_id) as profile_id
 from {{ ref('int_segments__profiles') }} as now

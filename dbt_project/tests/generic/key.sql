@@ -1,4 +1,4 @@
-{#- The column identifies a row, and is never NULL: what `unique` and `not_null` say, in one query; nor are those in `never_null`. -#}
+{#- The column identifies a row, and is never NULL (`unique` and `not_null` in one query); nor are those in `never_null`. -#}
 {% test key(model, column_name, never_null=[]) %}
 select {{ column_name }}
 from {{ model }}

@@ -132,13 +132,16 @@ def test_a_time_zone_less_is_a_model_less(checkout: Checkout) -> None:
     file.write_text(file.read_text() + "time_zone: Europe/Berlin\n")
     checkout.call("compile")
     values = checkout.root / INTERMEDIATE / "int_segments__values_europe_berlin.sql"
-    assert "segment_unit_start" in values.read_text()
+    measured = values.with_name("int_segments__measured_europe_berlin.sql")
+    assert "segment_unit_start" in measured.read_text()
+    assert measured.stem in values.read_text()
     assert "values_europe_berlin" in (checkout.root / INTERMEDIATE / f"{RANKED}.sql").read_text()
     file.write_text(file.read_text().replace("time_zone: Europe/Berlin\n", ""))
     with pytest.raises(PermanentError, match=values.name):
         checkout.call("compile", "--check")
     checkout.call("compile")
     assert not values.exists()
+    assert not measured.exists()
 
 
 def test_without_any_definition_there_is_still_a_project() -> None:
