@@ -8,6 +8,7 @@ builds, `test_arrivals.py` that with the files of Delta tables.
 
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -34,6 +35,9 @@ JUDGED = (
     "marts.fct_messages",
     "marts.fct_trait_changes",
     "marts.kpi_daily",
+    "marts.kpi_daily_sales",
+    "marts.fct_campaign_touches",
+    "marts.dim_products",
     "intermediate.int_sessions__events",
     "intermediate.int_identity__sightings",
     "intermediate.int_identity__profiles",
@@ -73,6 +77,7 @@ class Rig:
     whole_sql: list[dict[str, Any]]
     part_sql: list[dict[str, Any]]
     connection: duckdb.DuckDBPyConnection = field(default_factory=lambda: duckdb.connect(config={"threads": 1}))
+    at: datetime = NOW
 
     def __post_init__(self) -> None:
         self.connection.execute(
@@ -81,21 +86,25 @@ class Rig:
         for schema in ("staging", "intermediate", "marts", "previous"):
             self.connection.execute(f"create schema {schema}")
 
-    def fill(self, rows: dict[str, list[dict[str, Any]]]) -> None:
-        """The lake of this moment; tables without rows are empty. What has come and gone since is put aside."""
+    def fill(self, rows: dict[str, list[dict[str, Any]]], at: datetime = NOW) -> None:
+        """The lake at this moment, which the next build is of; tables without rows are empty. What has come and gone since the
+        moment before is put aside."""
+        since, self.at = self.at, at
         for name in TABLES:
             schema = arrow_schema(lake_table(name).contract)
             self.connection.register("handed", pa.Table.from_pylist(rows.get(name, []), schema=schema))
             if name in GROWING:
-                self._put_arrivals_aside(name)
+                self._put_arrivals_aside(name, since)
             self.connection.execute(f"create or replace table lake.{name} as from handed")
             self.connection.unregister("handed")
 
-    def _put_arrivals_aside(self, name: str) -> None:
-        """The moment of all builds is NOW: what is received later is not known, and does not count."""
-        known = f"where received_at <= timestamptz '{NOW.isoformat()}'"
+    def _put_arrivals_aside(self, name: str, since: datetime) -> None:
+        """What is received after a moment is not known then, and does not count."""
         self.connection.execute(f"create table if not exists lake.{name} as from handed limit 0")
-        now, before = (f"(select * from {table} {known})" for table in ("handed", f"lake.{name}"))
+        now, before = (
+            f"(select * from {table} where received_at <= timestamptz '{at.isoformat()}')"
+            for table, at in (("handed", self.at), (f"lake.{name}", since))
+        )
         self.connection.execute(f"create or replace table previous.{name}_came as {now} except all {before}")
         self.connection.execute(f"create or replace table previous.{name}_gone as {before} except all {now}")
 
@@ -129,4 +138,10 @@ class Rig:
         self.connection.execute(f"create or replace table {node['schema']}.{node['name']} as {self._sql(node)}")
 
     def _sql(self, node: dict[str, Any]) -> str:
-        return SCAN.sub(lambda found: f"lake.{NAMES[found[1]]}", node["compiled_code"])
+        sql = SCAN.sub(lambda found: f"lake.{NAMES[found[1]]}", node["compiled_code"])
+        return sql.replace(_moment(NOW), _moment(self.at))
+
+
+def _moment(at: datetime) -> str:
+    """As dbt is told it."""
+    return f"{at:%Y-%m-%d %H:%M:%S.%f}"
