@@ -8,12 +8,10 @@ from jobs.identity.edges import Edges, Ints, Nodes
 
 TABLE = "identity_edges"
 KEY = ("stronger_type", "stronger_value", "weaker_type", "weaker_value")
-# Most values are weaker ends, most of them of one link: in this order whoever numbers them has only to look at the neighbour.
-ORDER = ("weaker_type", "weaker_value", "stronger_type", "stronger_value")
 
 
 def rows(nodes: Nodes, edges: Edges, components: Components) -> pa.Table:
-    """One row per link, sorted by `ORDER`."""
+    """One row per link, sorted by the key."""
     types, values = pa.array(nodes.types, pa.string()), pa.array(nodes.values, pa.string())
     reasons = pa.array([why.value for why in CUTS], pa.string())
     kept = components.cut == KEPT
@@ -33,7 +31,7 @@ def rows(nodes: Nodes, edges: Edges, components: Components) -> pa.Table:
             "is_simulated": pa.array(edges.is_simulated),
         }
     )
-    return table.sort_by([(name, "ascending") for name in ORDER])
+    return table.sort_by([(name, "ascending") for name in KEY])
 
 
 def _moments(microseconds: Ints) -> pa.Array:

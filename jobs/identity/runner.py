@@ -179,8 +179,7 @@ def _write(context: Context, graph: Graph, state: State, resolution: profiles.Re
     redirects = ledger.redirect_rows([*state.ledger, *fresh])
     replace_if_changed(settings, "profile_redirects", _table("profile_redirects", redirects))
     replace_if_changed(settings, blocked.TABLE, graph.blocked)
-    links = evidence.rows(nodes, graph.edges, graph.components)
-    replace_if_changed(settings, evidence.TABLE, links, order=evidence.ORDER)
+    replace_if_changed(settings, evidence.TABLE, evidence.rows(nodes, graph.edges, graph.components))
     identifiers = ledger.identifier_rows(nodes, label, resolution)
     replace_if_changed(settings, "profile_identifiers", aliases.with_twins(identifiers, state.renamed))
 

@@ -198,3 +198,4 @@ def _build_on_spark(settings: Settings, stage: Stage, reading: Reading, select: 
 
 def _note(stage: Stage, outcome: Outcome) -> None:
     stage.details |= {"dbt_nodes": outcome.counts, "dbt_failures": [f.name for f in outcome.failures]}
+    stage.details |= {"dbt_warnings": list(outcome.warnings)} if outcome.warnings else {}

@@ -1,6 +1,7 @@
 """Runs dbt in this process: its profile, its arguments and what it says about failures. Writes below C360_HOME only."""
 
 import json
+import logging
 from dataclasses import dataclass, field
 from datetime import UTC
 from importlib.metadata import version
@@ -22,6 +23,8 @@ BROKEN = ("error", "fail", "runtime error")
 # Below the folder of dbt, of its last run.
 TIMINGS = "seconds.json"
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -35,11 +38,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a dbt run did: nodes by resource type, the failures among them, and how each of its models is materialized."""
+    """What a dbt run did: nodes by resource type, the failures among them, how each of its models is materialized, and what
+    tests only warn of (name and rows)."""
 
     counts: dict[str, int]
     failures: tuple[Failure, ...]
     models: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def profile(settings: Settings, database: Path) -> dict[str, Any]:
@@ -125,7 +130,7 @@ def run_dbt(settings: Settings, database: Path, reading: Reading, selection: lis
     _write_timings(folder / TIMINGS, found)
     counts: dict[str, int] = {}
     models: dict[str, str] = {}
-    failures = []
+    failures, warnings = [], []
     for result in getattr(found, "results", []):
         kind = str(result.node.resource_type)
         if kind == "exposure":  # nothing was run: dbt lists what stands behind the built models
@@ -133,9 +138,12 @@ def run_dbt(settings: Settings, database: Path, reading: Reading, selection: lis
         counts[kind] = counts.get(kind, 0) + 1
         if kind == "model":
             models[result.node.name] = str(result.node.config.materialized)
+        if str(result.status) == "warn":
+            warnings.append(f"{result.node.name}: {result.failures} rows")
+            log.warning("dbt test %s: %s rows; see docs/marts.md", result.node.name, result.failures)
         if str(result.status) in BROKEN:
             failures.append(Failure(result.node.name, kind, str(result.status), _one_line(str(result.message))))
-    return Outcome(counts, tuple(failures), models)
+    return Outcome(counts, tuple(failures), models, tuple(warnings))
 
 
 def _write_timings(file: Path, found: Any) -> None:

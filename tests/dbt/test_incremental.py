@@ -23,8 +23,8 @@ from jobs.warehouse.reading import reading_now
 
 MODELS = (
     "fct_events", "fct_sessions", "fct_orders", "fct_order_lines", "fct_refunds", "fct_messages", "fct_trait_changes",
-    "kpi_daily", "int_sessions__events", "int_identity__profiles", "int_profiles__web_activity",
-    "int_segments__events", "int_segments__measured", "int_segments__measured_utc",
+    "kpi_daily", "kpi_daily_sales", "fct_campaign_touches", "dim_products", "int_sessions__events", "int_identity__profiles",
+    "int_profiles__web_activity", "int_segments__events", "int_segments__measured", "int_segments__measured_utc",
 )  # fmt: skip
 
 
@@ -135,8 +135,8 @@ class History:
             row = rows["silver_events"][when % len(rows["silver_events"])]
             row |= {"name": "page", "type": "page"} if what == 0 else {}
             row |= {"properties": order_properties(f"o{what}", [line("P1", what, "2.50")]), "ingest_batch": "replay:0"}
-        elif kind == 9:
-            self._other(who, when, what)
+        elif kind >= 9:
+            (self._other if kind == 9 else self._touch)(who, when, what)
 
     def _erase(self, when: int, what: int) -> None:
         """An event is erased, or its retention is over; with what % 2 what it says of identifiers too."""
@@ -165,6 +165,20 @@ class History:
         )[what]
         self.lake.event("web", name, moment.isoformat()[:19], ids, said, received_at=received.isoformat()[:19])
 
+    def _touch(self, who: int, when: int, what: int) -> None:
+        """A household is sent a campaign or redeems its coupon; what a campaign is (what >= 2) the CRM says, now and anew."""
+        if what >= 2:
+            told = {"campaign_id": f"c{who}", "campaign_type": f"Type{what}"}
+            self.lake.record("crm_campaigns", "campaign", f"c{who}", told, valid_from=f"2017-10-{when % 28 + 1:02}")
+            return
+        moment, received = (
+            NOW - timedelta(hours=n - when) for n in (40, 20)
+        )  # some are received later than they are known
+        name = ("Campaign Sent", "Coupon Redeemed")[what]
+        said = {"campaign_id": f"c{who}"} | ({"coupon_upc": f"{when}"} if what else {})
+        ids = {"loyalty_id": f"{who % 2}"}
+        self.lake.event("web", name, moment.isoformat()[:19], ids, said, received_at=received.isoformat()[:19])
+
     def _event(self, kind: int, who: int, when: int, what: int) -> None:
         happened = NOW - timedelta(hours=5) + timedelta(minutes=10 * when)
         ids = {"anonymous_id": f"b{who}"} | ({"user_id": f"U{who % 2}"} if what == 1 else {})
@@ -189,7 +203,9 @@ SENT_AGAIN = [[(0, 0, 3, 3), (0, 1, 6, 3)], [(5, 0, 0, 1)], [(9, 0, 1, 0)], [(3,
 # day began that percentiles are of, and before the build, counts the day after. The first step's `when` is the hours that go by.
 GIVEN_UP = [[(5, 0, 0, 1), (1, 0, 28, 0)], [(5, 1, 1, 1)]]
 AFTER_MIDNIGHT = [[(5, 0, 9, 1), (0, 0, 24, 0)], [(5, 1, 24, 1)]]
-STEP = st.tuples(st.integers(0, 9), st.integers(0, 3), st.integers(0, 30), st.integers(0, 3))
+# A campaign that is known by its sendings only, is told of later, changes, and whose coupon is redeemed; a sending is erased.
+CAMPAIGN = [[(10, 0, 3, 0)], [(10, 0, 1, 2), (10, 0, 9, 1)], [(10, 0, 5, 3), (10, 1, 30, 0)], [(3, 0, 0, 1)]]
+STEP = st.tuples(st.integers(0, 10), st.integers(0, 3), st.integers(0, 30), st.integers(0, 3))
 HISTORY = st.lists(st.lists(STEP, min_size=1, max_size=6), min_size=2, max_size=5)
 
 
@@ -212,6 +228,7 @@ def rigs(warehouse: Warehouse, two: Two) -> tuple[Rig, Rig]:
 @example(history=SENT_AGAIN)
 @example(history=GIVEN_UP)
 @example(history=AFTER_MIDNIGHT)
+@example(history=CAMPAIGN)
 def test_after_any_history_the_tables_equal_a_whole_build(
     rigs: tuple[Rig, Rig], history: list[list[tuple[int, ...]]]
 ) -> None:
@@ -219,10 +236,10 @@ def test_after_any_history_the_tables_equal_a_whole_build(
     shop, at = History(), NOW
     part.fill(shop.lake.rows)
     part.whole()
-    for day in history:
-        for step in day:
+    for steps in history:
+        for step in steps:
             shop.apply(step)
-        at += timedelta(hours=day[0][2])  # none, or up to more than a day
+        at += timedelta(hours=steps[0][2])  # none, or up to more than a day
         part.fill(shop.lake.rows, at)
         part.part()
         whole.fill(shop.lake.rows, at)

@@ -1,10 +1,15 @@
 """Refunds, and amounts that keep their currency (see tests/tinylake.py for the rows)."""
 
+import json
 from datetime import date
 from decimal import Decimal
 
-from lakekit import profile
-from warehousekit import Warehouse
+import duckdb
+from lakekit import Lake, profile, write_lake
+from warehousekit import Warehouse, built
+
+from jobs.core.settings import Settings
+from jobs.lake import delta
 
 ONE, TWO, THREE = (profile(n) for n in range(1, 4))
 
@@ -73,3 +78,37 @@ def test_every_amount_has_its_currency_beside_it(warehouse: Warehouse) -> None:
         "group by all having bool_or(data_type like 'DECIMAL%') and not bool_or(column_name = 'currency')"
     )
     assert silent == []
+
+
+ORDERS = """
+create schema staging; create schema intermediate;
+create table staging.stg_pos__orders as
+select * from (values
+    ('1000', 'pos', 'U1', null, timestamp '2017-03-01 12:00'), ('1000', 'web', 'U1', null, timestamp '2017-03-01 12:05'),
+    ('1001', 'pos', 'U1', null, timestamp '2017-03-01 12:00'), ('1001', 'web', 'U2', null, timestamp '2017-03-01 12:00'),
+    ('1002', 'pos', null, '7', timestamp '2017-03-01 12:00'), ('1002', 'web', 'U3', null, timestamp '2017-03-02 12:00'),
+    ('1003', 'pos', null, '7', timestamp '2017-03-01 12:00'), ('1003', 'pos', null, '8', timestamp '2017-03-01 13:00')
+) as messages (order_id, source, user_id, loyalty_id, ordered_at);
+create table intermediate.int_orders__accepted as select distinct order_id from staging.stg_pos__orders
+"""
+
+
+def test_two_orders_under_one_id_are_told_and_stop_nothing(warehouse: Warehouse) -> None:
+    """A till and a web shop that number alike: one order of each pair is dropped."""
+    [test] = [n for n in warehouse.manifest["nodes"].values() if n["name"].startswith("of_one_order")]
+    assert test["config"]["severity"] == "warn"
+    with duckdb.connect() as connection:
+        connection.execute(f"attach ':memory:' as {test['database']}; use {test['database']}; {ORDERS}")
+        found = connection.execute(test["compiled_code"]).fetchall()
+    assert sorted(found) == [("1001",), ("1002",), ("1003",)]
+
+
+def test_what_a_test_warns_of_is_kept_with_the_run(spare: Settings) -> None:
+    write_lake(
+        spare, Lake().order("1", "B1", "2017-03-09", [{"product_id": "P1", "sales_value": "1.00"}], event_id="again")
+    )
+    built(spare, select="stg_pos__orders int_changes__orders int_orders__accepted")
+    kept = [json.loads(text) for text in delta.read(spare, "ops_runs")["details"].to_pylist()]
+    [[warning]] = [details["dbt_warnings"] for details in kept if "dbt_warnings" in details]
+    assert warning.startswith("of_one_order")
+    assert warning.endswith(": 1 rows")
