@@ -1,5 +1,5 @@
--- A message that was cancelled and went out all the same, because the sync was quicker, is one to be regretted; unless what it
--- was cancelled for happened after the sending, which is what it was sent for.
+-- A message that was cancelled and went out all the same, because the sync was quicker, is one to be regretted; unless what
+-- it was cancelled for happened after the sending, which is what it was sent for.
 with first_decisions as (
     select * from {{ ref('stg_triggers__decisions') }}
     where decision in ('fire', 'hold')
