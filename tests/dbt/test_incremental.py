@@ -203,8 +203,14 @@ SENT_AGAIN = [[(0, 0, 3, 3), (0, 1, 6, 3)], [(5, 0, 0, 1)], [(9, 0, 1, 0)], [(3,
 # day began that percentiles are of, and before the build, counts the day after. The first step's `when` is the hours that go by.
 GIVEN_UP = [[(5, 0, 0, 1), (1, 0, 28, 0)], [(5, 1, 1, 1)]]
 AFTER_MIDNIGHT = [[(5, 0, 9, 1), (0, 0, 24, 0)], [(5, 1, 24, 1)]]
-# A campaign that is known by its sendings only, is told of later, changes, and whose coupon is redeemed; a sending is erased.
-CAMPAIGN = [[(10, 0, 3, 0)], [(10, 0, 1, 2), (10, 0, 9, 1)], [(10, 0, 5, 3), (10, 1, 30, 0)], [(3, 0, 0, 1)]]
+# A campaign that is known by its sendings only, is told of later, changes, and whose coupon is redeemed; the sending is
+# replayed as something else, and the redemption erased.
+CAMPAIGN = [
+    [(10, 0, 3, 0)],
+    [(10, 0, 1, 2), (10, 0, 9, 1)],
+    [(10, 0, 5, 3), (10, 1, 30, 0)],
+    [(8, 0, 0, 0), (3, 0, 1, 1)],
+]
 STEP = st.tuples(st.integers(0, 10), st.integers(0, 3), st.integers(0, 30), st.integers(0, 3))
 HISTORY = st.lists(st.lists(STEP, min_size=1, max_size=6), min_size=2, max_size=5)
 

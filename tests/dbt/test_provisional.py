@@ -37,7 +37,7 @@ def owners(settings: Settings, table: str, key: str, value: str) -> dict[str, st
 
 def live_events(settings: Settings) -> dict[str, str]:
     """Whose each event is, as the real-time evaluator sees it."""
-    columns = ", ".join(live_owners.KINDS.values())
+    columns = ", ".join((*live_owners.KINDS.values(), "effective_at", "received_at", "is_simulated"))
     events = f"(select source || '|' || event_id as event_key, {columns} from silver_events where received_at <= $1)"
     with lake_connection(settings) as connection:
         live_owners.read_map(connection)
