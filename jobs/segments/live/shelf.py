@@ -1,7 +1,7 @@
 """The events of a few profiles out of many, at a cost that does not grow with those of the others.
 
 DuckDB reads a column from end to end to find some profiles. So the events are also kept sorted by profile, in memory, with the
-place where each profile's begin; what has come since is read from the table, and put on the shelf when it is much.
+place where each profile's begin; what has come since lies beside, and is put on the shelf when it is much.
 """
 
 from typing import Any
@@ -19,11 +19,15 @@ class Shelf:
     def __init__(self, connection: Any) -> None:
         self.connection = connection
         self.rows: pa.Table | None = None
-        self.until = 0
 
     def forget(self) -> None:
         """Events have changed hands or were removed: all is read from the table, until it is shelved anew."""
-        self.rows, self.until = None, 0
+        self.rows = None
+
+    def put_beside(self, events: str) -> None:
+        """Events of a relation that have been added to `known_events`."""
+        if self.rows is not None:
+            self.connection.execute(f"insert into beside_shelf by name from {events}")
 
     def gather(self, whose: str) -> None:
         """Their events and no others."""
@@ -34,7 +38,7 @@ class Shelf:
         self._fill("insert into eval_events by name", whose)
 
     def _fill(self, into: str, whose: str) -> None:
-        """From the shelf and from what has come since; from the table alone when most are concerned."""
+        """From the shelf and what lies beside; from the table alone when most are concerned."""
         if self._are_few(whose):
             self._shelve_when_worth()
             if self.rows is not None:
@@ -51,7 +55,6 @@ class Shelf:
         shelved = self.rows.num_rows if self.rows is not None else 0
         if known - shelved <= WORTH or (known - shelved) * 4 <= shelved:
             return
-        self.until = self._one("select max(rowid) + 1 from known_events")
         self.rows = self.connection.execute("from known_events order by profile_id").to_arrow_table().combine_chunks()
         self.connection.register("shelf_rows", self.rows.select(["profile_id"]))
         self.connection.execute(
@@ -59,6 +62,7 @@ class Shelf:
             " from (select profile_id, row_number() over () - 1 as place from shelf_rows) group by profile_id"
         )
         self.connection.unregister("shelf_rows")
+        self.connection.execute("create or replace temp table beside_shelf as from known_events limit 0")
 
     def _pick(self, rows: pa.Table, into: str, whose: str) -> None:
         run = self.connection.execute
@@ -67,9 +71,7 @@ class Shelf:
         within = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
         self.connection.register("shelf_rows", rows.take(pa.array(np.repeat(first, many) + within)))
         run(
-            f"{into} from shelf_rows union all"
-            f" select known_events.* from known_events semi join {whose} using (profile_id)"
-            f" where known_events.rowid >= {self.until:d}"
+            f"{into} from shelf_rows union all select beside_shelf.* from beside_shelf semi join {whose} using (profile_id)"
         )
         self.connection.unregister("shelf_rows")
 

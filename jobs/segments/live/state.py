@@ -241,8 +241,10 @@ class State:
         """Writes into `held` what the rounds have found. Rows are put at the end in the place of the old ones: to change them
         where they are costs a piece of each column for each."""
         run = self.connection.execute
-        run("delete from held where rowid in (select held_at from now_held)")
-        run("insert into held by name select * exclude (held_at) from now_held")
+        run(
+            "delete from held where profile_id in (select profile_id from now_held)"
+        )  # a rowid does not outlive a vacuum
+        run("insert into held by name from now_held")
         if run("select max(rowid) > 4 * (count(*) + 100000) from held").fetchone()[0]:
             run("create or replace table held as from held")
 
@@ -253,6 +255,7 @@ class State:
         run("create or replace temp table fresh_events as from incoming anti join eval_events using (event_key)")
         for table in ("known_events", "eval_events"):
             run(f"insert into {table} ({columns}) select {columns} from fresh_events")
+        self.shelf.put_beside("fresh_events")
         plain = ", ".join(PLAIN)
         run(f"insert into arrived ({plain}) select {plain} from incoming")
         # One evaluation for all that came, at the receipt of the last; what counts only later waits for its time.
@@ -268,4 +271,4 @@ class State:
 
 
 # Of those concerned: what is held of them, which the rounds change, and their attributes.
-NOW = {"now_held": "select *, rowid as held_at from held", "people": "from attributes"}
+NOW = {"now_held": "from held", "people": "from attributes"}

@@ -10,6 +10,7 @@ import pytest
 from livekit import T0, at, catalogue, event, events, told
 
 from jobs.core.errors import PermanentError
+from jobs.segments.compile.program import Program
 from jobs.segments.evaluate.local import Evaluator
 from jobs.segments.language.model import Catalogue
 from jobs.segments.language.traits import Kind
@@ -289,3 +290,21 @@ def test_members_equal_the_batch_at_every_moment(connection: Any, seed: int, mon
         assert found == batch(other, VARIED, seen, profiles, minutes), f"between {before} and {minutes} minutes"
     assert (live.state.shelf.rows is not None) == bool(seed % 2)
     other.close()
+
+
+class Vacuuming(LocalRunner):
+    """DuckDB moves rows together in the middle of a call, as it may whenever it likes: a rowid is no place to remember."""
+
+    def run(self, connection: Any, program: Program) -> None:
+        super().run(connection, program)
+        connection.execute("checkpoint")
+
+
+def test_a_profile_is_held_once_whenever_rows_are_moved(connection: Any) -> None:
+    chance, live = random.Random(1), Live(connection, BUYERS, runner=Vacuuming())
+    live.begin(T0, Arrivals())
+    for minute in range(1, 6):
+        come = [event(f"p{chance.randrange(5000)}", "Order Completed", minute, key=f"{minute}-{n}") for n in range(800)]
+        live.advance(at(minute), Arrivals(events(come)))
+        rows, profiles = connection.execute("select count(*), count(distinct profile_id) from held").fetchone()
+        assert rows == profiles
