@@ -238,15 +238,11 @@ class State:
         run("insert into concerned from others")
 
     def keep(self) -> None:
-        """Writes into `held` what the rounds have found. Rows are put at the end in the place of the old ones: to change them
-        where they are costs a piece of each column for each."""
+        """Writes into `held` what the rounds have found. Rows are put at the end in the place of the old ones (DuckDB moves the
+        others together by itself): to change them where they are costs a piece of each column for each."""
         run = self.connection.execute
-        run(
-            "delete from held where profile_id in (select profile_id from now_held)"
-        )  # a rowid does not outlive a vacuum
+        run("delete from held where profile_id in (select profile_id from now_held)")
         run("insert into held by name from now_held")
-        if run("select max(rowid) > 4 * (count(*) + 100000) from held").fetchone()[0]:
-            run("create or replace table held as from held")
 
     def _add_events(self, now: datetime) -> None:
         """An event that is known already may come again: it is not kept twice, and its profile is looked at all the same."""
