@@ -5,9 +5,11 @@
 -#}
 {% materialization table, adapter='duckdb' -%}
     {%- set target = this.incorporate(type='table') -%}
+    {{ run_hooks(pre_hooks) }}
     {%- call statement('main') -%}
         {{ made_in_place(target, compiled_code) }}
     {%- endcall -%}
+    {{ run_hooks(post_hooks) }}
     {%- do adapter.commit() -%}
     {{ return({'relations': [target]}) }}
 {%- endmaterialization %}
@@ -18,12 +20,12 @@
 -#}
 {% materialization incremental, adapter='duckdb' -%}
     {%- set target = this.incorporate(type='table') -%}
+    {{ run_hooks(pre_hooks) }}
     {%- if not is_incremental() -%}
         {%- call statement('main') -%}
             {{ made_in_place(target, compiled_code) }}
         {%- endcall -%}
     {%- else -%}
-        {{ run_hooks(pre_hooks) }}
         {%- if config.get('contract').enforced -%}
             {%- do get_assert_columns_equivalent(compiled_code) -%}
         {%- endif -%}
@@ -41,6 +43,7 @@
             {%- endif -%}
         {%- endcall -%}
     {%- endif -%}
+    {{ run_hooks(post_hooks) }}
     {%- do adapter.commit() -%}
     {{ return({'relations': [target]}) }}
 {%- endmaterialization %}

@@ -4,7 +4,7 @@ Credentials come from boto3's own chain, or from the file that the settings name
 """
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ GONE = ("NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed")  # the last one
 CHANGED = ("PreconditionFailed", "412", "ConditionalRequestConflict")
 ASLEEP = ("InvalidObjectState",)
 AUTH = ("AccessDenied", "403", "401", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken")
+OUR_DISK = (OSError,)  # botocore's own errors are none
 LATER = ("SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "RequestTimeTooSkewed", "500", "503")
 
 
@@ -56,7 +57,7 @@ class ObjectStore:
             Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": page_size}
         )
         same_key: list[StoredObject] = []
-        try:
+        with _explaining(f"bucket {bucket}"):
             for page in pages:
                 for entry in page.get(field, []):
                     if entry["Key"].endswith("/") and not entry["Size"]:
@@ -65,8 +66,6 @@ class ObjectStore:
                         yield from reversed(same_key)
                         same_key = []
                     same_key.append(_listed(bucket, entry))
-        except Exception as error:
-            raise _explained(error, f"bucket {bucket}") from error
         yield from reversed(same_key)
 
     def fetch(self, stored: StoredObject, out: IO[bytes]) -> Iterator[int]:
@@ -77,24 +76,16 @@ class ObjectStore:
         """
         if stored.size > self._settings.s3_object_bytes:
             raise ObjectNotTakenError("too_large", f"{stored.size} bytes; see C360_S3_OBJECT_BYTES")
-        try:
+        with _explaining(f"an object of bucket {stored.bucket}", but=OUR_DISK):
             yield from self._copy(stored, out)
-        except OSError:
-            raise  # of our own disk: botocore's errors are none
-        except Exception as error:
-            raise _explained(error, f"an object of bucket {stored.bucket}") from error
 
     def put(self, bucket: str, key: str, content: IO[bytes]) -> None:
         """Makes or replaces an object, in parts when it is large; others see all of it or none.
 
         Raises AuthError, PermanentError or RetryableError when the store does not take it.
         """
-        try:
+        with _explaining(f"an object of bucket {bucket}", but=OUR_DISK):
             self._client.upload_fileobj(content, bucket, key, ExtraArgs={"ChecksumAlgorithm": "SHA256"})
-        except OSError:
-            raise  # of our own disk
-        except Exception as error:
-            raise _explained(error, f"an object of bucket {bucket}") from error
 
     def put_unless_changed(self, bucket: str, key: str, content: bytes, *, etag: str | None) -> None:
         """Replaces the object that has this etag, or makes one where there is none (None): one step at the store.
@@ -103,12 +94,10 @@ class ObjectStore:
         """
         condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": f'"{etag}"'}
         try:
-            self._client.put_object(Bucket=bucket, Key=key, Body=content, ChecksumAlgorithm="SHA256", **condition)
-        except Exception as error:
-            explained = _explained(error, f"an object of bucket {bucket}")
-            if isinstance(explained, ObjectNotTakenError):
-                raise RetryableError(f"an object of bucket {bucket} was written meanwhile; run it again") from error
-            raise explained from error
+            with _explaining(f"an object of bucket {bucket}"):
+                self._client.put_object(Bucket=bucket, Key=key, Body=content, ChecksumAlgorithm="SHA256", **condition)
+        except ObjectNotTakenError as error:
+            raise RetryableError(f"an object of bucket {bucket} was written meanwhile; run it again") from error
 
     def _copy(self, stored: StoredObject, out: IO[bytes]) -> Iterator[int]:
         version = {"VersionId": stored.version} if stored.version else {}
@@ -151,7 +140,7 @@ def _client(settings: Settings) -> Any:
         ignore_configured_endpoint_urls=True,
         s3={"addressing_style": "path"} if settings.s3_endpoint else None,
     )
-    try:
+    with _explaining("the S3 settings"):
         return boto3.Session(botocore_session=session, profile_name=profile).client(
             "s3",
             region_name=settings.s3_region,
@@ -159,8 +148,6 @@ def _client(settings: Settings) -> Any:
             config=config,
             verify=str(settings.http_ca_file) if settings.http_ca_file else None,
         )
-    except Exception as error:
-        raise _explained(error, "the S3 settings") from error
 
 
 def _endpoint(settings: Settings) -> str | None:
@@ -175,6 +162,17 @@ def _endpoint(settings: Settings) -> str | None:
     if parts.scheme != "https" and not (parts.scheme == "http" and local):
         raise PermanentError("C360_S3_ENDPOINT is not encrypted; expected https://…")
     return url
+
+
+@contextmanager
+def _explaining(what: str, *, but: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Whatever boto3 raises, as an error of ours; `but` these, which pass as they are."""
+    try:
+        yield
+    except but:
+        raise
+    except Exception as error:
+        raise _explained(error, what) from error
 
 
 def _explained(error: Exception, what: str) -> Exception:
